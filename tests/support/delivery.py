@@ -230,3 +230,27 @@ class MemoryDelivery:
             for tree in trees
             for branch in tree.branches
         ]
+
+
+@dataclass
+class MemoryReplayEdges:
+    """A ReplayPlacing: one edge at each of the `edges`' nodes, by its base URL. `opened` are the
+    viewers, by grant and access node."""
+
+    edges: dict[str, str] = field(default_factory=dict)
+    opened: dict[tuple[str, str], str] = field(default_factory=dict)
+    asked: int = 0
+
+    async def find(self, grant_id: str, access_node: str) -> str:
+        return self.opened.get((grant_id, access_node), "")
+
+    async def open(self, grant_id: str, capture_id: str, access_node: str, mbps: float) -> str:
+        assert capture_id
+        assert mbps > 0
+        self.asked += 1
+        if access_node not in NODES:
+            raise NoSuchNode(node=access_node)
+        base = self.edges.get(access_node, "")
+        if base:
+            self.opened[grant_id, access_node] = base
+        return base

@@ -14,7 +14,7 @@ import httpx
 from fastapi import FastAPI
 
 from support import migrating, recorded
-from support.delivery import MemoryDelivery
+from support.delivery import MemoryDelivery, MemoryReplayEdges
 from support.migrating import Plane
 from support.nodes import MemoryNodes, MemoryPrepared
 from support.recorded import Studio
@@ -94,6 +94,7 @@ class TestSystem(ports.System):
     __test__ = False
 
     delivery: MemoryDelivery
+    replay_edges: MemoryReplayEdges
     nodes: MemoryNodes
     plans: Plans
     mobility: Mobility
@@ -240,6 +241,7 @@ def make_system(
         repository=items,
         studio=studio,
         recordings=studio.recordings,
+        replay_edges=MemoryReplayEdges(),
         attendance=AttendanceService(
             database=database,
             delivery=DeliveryStore(database),

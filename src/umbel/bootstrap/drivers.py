@@ -54,7 +54,8 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.drivers.recorder_client import RecorderClient
-from umbel.media.ports import MediaDriver, Recorders
+from umbel.media.drivers.replay_client import ReplayClient
+from umbel.media.ports import MediaDriver, Recorders, ReplayCaches
 from umbel.network.documents import (
     BadNetwork,
     Grade,
@@ -91,6 +92,7 @@ class Drivers:
     network: NetworkDrivers
     courier: Courier = field(default_factory=HttpCourier)
     recorders: Recorders = field(default_factory=RecorderClient)
+    replay_caches: ReplayCaches = field(default_factory=ReplayClient)
     overlay: "Switched | None" = None
     solver: Solver = field(default_factory=ProcessSolver)
     owners: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ def of(settings: Settings) -> tuple[str, ...]:
         *("--most-pixels", str(settings.most_pixels)),
         *("--worker-memory-mb", str(settings.worker_memory_mb)),
         *("--connections-per-address", str(settings.connections_per_address)),
+        *("--replay-cache-mb", str(settings.replay_cache_mb)),
         *_captions(settings),
     )
 

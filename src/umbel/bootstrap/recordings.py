@@ -1,10 +1,13 @@
 """Recordings, wired. Neighbour: services.py has all others."""
 
 from umbel.bootstrap.services import Context
+from umbel.delivery.loop.controller import DeliveryController
+from umbel.delivery.replays.service import ReplayEdges
 from umbel.delivery.service import Delivery
 from umbel.delivery.thumbnails import NoThumbnail
 from umbel.kit.leases import Leases
 from umbel.recordings.capturing import LEASE_S, Capturing
+from umbel.recordings.feeding import Feeding
 from umbel.recordings.service import Recordings
 from umbel.recordings.service import recordings as served
 from umbel.recordings.storyboards.service import Storyboards
@@ -38,3 +41,22 @@ def recordings(context: Context, delivery: Delivery, repository: Repository) -> 
     )
     delivery.recorders.recordings.demand = capturing
     return served(capturing, repository, capturing.quota_bytes)
+
+
+def replay_edges(context: Context, loop: DeliveryController) -> ReplayEdges:
+    """Which edges serve viewers of recordings."""
+    return ReplayEdges(store=loop.replays, controller=loop, clock=context.clock)
+
+
+def feeding(context: Context, edges: ReplayEdges, recordings: Recordings) -> Feeding:
+    """What gives these edges the pieces that they lack."""
+    made = Feeding(
+        database=context.database,
+        replays=recordings.replays,
+        edges=edges,
+        caches=context.drivers.replay_caches,
+        clock=context.clock,
+        home=context.settings.public_url,
+    )
+    edges.changed = made.look_again
+    return made

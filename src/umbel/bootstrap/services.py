@@ -50,6 +50,7 @@ from umbel.delivery.policy.virca import Virca
 from umbel.delivery.prepared.service import PreparedFunctions
 from umbel.delivery.prepared.store import PreparedStore
 from umbel.delivery.recorder_service import RecorderService
+from umbel.delivery.replays.store import ReplayStore
 from umbel.delivery.service import Delivery
 from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.steering.service import Planning, PlanPace
@@ -219,6 +220,7 @@ def controller(
         catalogue=catalogue,
         store=collector.store,
         prepared=PreparedStore(context.database),
+        replays=ReplayStore(context.database),
         collector=collector,
         policy=policy,
         recordings=Recordings(collector=collector, clock=clock),

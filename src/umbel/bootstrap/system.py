@@ -53,6 +53,7 @@ from umbel.notify.ports import Pusher
 from umbel.notify.service import Notifier
 from umbel.plans.service import Plans
 from umbel.portal import ports
+from umbel.recordings.feeding import Feeding
 from umbel.schedule.reminding import Reminding
 from umbel.schedule.service import Schedule
 
@@ -91,6 +92,7 @@ class System(ports.System):
     demand: DemandService
     reminding: Reminding
     caption_reader: CaptionReader
+    feeding: Feeding
     pusher: Pusher
     secrets: Secrets
     overlay: "Switched | None" = None
@@ -135,6 +137,7 @@ class System(ports.System):
             "files": self.playouts.checks.run,
             "playouts": self.playouts.run,
             "recordings": self.recordings.run,
+            "replays": self.feeding.run,
             "captions": self.caption_reader.run,
         }
 
@@ -208,6 +211,8 @@ async def assemble(
         settings, context.catalogue, context.clock, context.owner, context.secrets
     )
     await delivery.nodes.load()
+    recordings = recorded.recordings(context, delivery, repository)
+    replay_edges = recorded.replay_edges(context, loop)
     return System(
         settings=settings,
         database=context.database,
@@ -239,7 +244,9 @@ async def assemble(
         choosing=Choosing(mobility=mobility),
         inline=inline,
         repository=repository,
-        recordings=recorded.recordings(context, delivery, repository),
+        recordings=recordings,
+        replay_edges=replay_edges,
+        feeding=recorded.feeding(context, replay_edges, recordings),
         playouts=playout.playouts(context, delivery, repository),
         secrets=context.secrets,
         signer=context.secrets.signer,

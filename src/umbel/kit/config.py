@@ -150,6 +150,13 @@ class Settings(BaseSettings):
     recordings_mb: int = Field(
         20_480, ge=1, description="room in MiB that the recordings of one account may take"
     )
+    replay_cache_mb: int = Field(
+        1024,
+        ge=0,
+        le=1_048_576,
+        description="disk in MiB that an edge may use for recordings that viewers play; 0: the"
+        " front end alone serves recordings",
+    )
     repository_url_s: float = Field(
         3600.0, gt=0, description="how long an address of an item's transfer lasts after a use"
     )

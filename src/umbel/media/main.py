@@ -65,6 +65,9 @@ def run(  # noqa: PLR0913 -- one argument per option
     connections_per_address: Annotated[
         int, typer.Option(min=8, help="HTTP connections that one address may have.")
     ] = http.MOST_PER_ADDRESS,
+    replay_cache_mb: Annotated[
+        int, typer.Option(min=0, help="Disk that an edge may use for recordings, in MiB.")
+    ] = 0,
     captions_engine: CaptionsEngine = "",
     captions_command: CaptionsCommand = "",
     log_level: Annotated[
@@ -88,6 +91,7 @@ def run(  # noqa: PLR0913 -- one argument per option
         ice_servers=tuple(ice_server or ()),
         limits=WorkerLimits(most_pixels=most_pixels, memory_mb=worker_memory_mb),
         connections_per_address=connections_per_address,
+        replay_cache_mb=replay_cache_mb,
         speech=Engine(name=captions_engine, command=captions_command),
     )
     try:

@@ -2,7 +2,8 @@
 
 `MediaPlane`, `Thumbnails` and `Captions` are how the control plane drives media servers (drivers:
 fake, jsonrpc); `Recorders` is how it gets what they record (drivers: fake_recorders,
-recorder_client).
+recorder_client); `ReplayCaches` is how edges get pieces of recordings (drivers: fake_replays,
+replay_client).
 `PacketSink` and `PacketSource` are how the elements inside a server meet: packets go down,
 feedback goes up. `rtp.pads.SinkPad` joins them: one source for each medium of a sink.
 """
@@ -19,6 +20,8 @@ from umbel.media.model import (
     Thumbnail,
     WantedCues,
 )
+from umbel.media.replay.messages import Orders, Report
+from umbel.media.replay.pieces import Piece, Span
 from umbel.media.rtp.feedback import Feedback
 
 Packets = Sequence[bytes]
@@ -99,6 +102,25 @@ class Recorders(Protocol):
         """The segments after number `after` (-1: all) of the recorder's life `boot` (empty: not
         known yet), which acknowledges those up to it. Waits up to 10 s for one. `url` is the
         `record` one of its StreamState. Raises Unavailable."""
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+class ReplayCaches(Protocol):
+    """Recordings' pieces at edges. Every call is idempotent and raises Unavailable."""
+
+    async def sync(self, server: Server, orders: Orders) -> Report:
+        """Tell the edge, and hear what it lacks: waits up to 5 s for something."""
+
+    async def put(self, server: Server, piece: Piece, span: Span, body: bytes) -> None:
+        """Give it a piece, recorded in that time."""
+
+    async def refuse(self, server: Server, piece: Piece, *, is_unknown: bool) -> None:
+        """A piece that it lacks does not exist, or cannot be given now."""
+
+    async def forget(self, function_id: str) -> None:
+        """The function is gone: close connections to it."""
 
     async def close(self) -> None:
         """Close every connection."""

@@ -12,6 +12,7 @@ from umbel.catalogue.visibility.model import PassPhraseNeeded, Watcher
 from umbel.catalogue.visibility.rules import watch_right
 from umbel.kit.errors import Forbidden
 from umbel.kit.tokens import REPLAY, Claims, TokenInvalid
+from umbel.media.replay import grants
 from umbel.portal import auth
 from umbel.portal.ports import System
 from umbel.recordings import rights
@@ -34,7 +35,7 @@ def grant(
 ) -> tuple[str, float]:
     """A token to play the extent, and when it ends: at `until_s` at the latest."""
     expires_s = min(system.clock.now_s() + GRANT_S, until_s)
-    times = "/".join("" if at is None else repr(at) for at in (extent.from_s, extent.until_s))
+    times = grants.scope_of(extent.from_s, extent.until_s)
     claims = Claims(
         subject=extent.capture_id,
         scope=f"{times}/{right.serialize()}",
@@ -48,14 +49,13 @@ async def extent_of(system: System, token: str) -> Extent:
     """What the token lets its holder play. Raises TokenExpired, TokenInvalid, TokenForeign, and
     GrantEnded as soon as there is no right to it."""
     claims = system.verifier.verify(token, REPLAY, now_s=system.clock.now_s())
+    given = grants.parse(claims, token)
     try:
-        first, last, text = claims.scope.split("/", 2)
-        from_s, until_s = (float(at) if at else None for at in (first, last))
-        right = rights.parse(text, claims.generation)
+        right = rights.parse(given.right, claims.generation)
     except ValueError as error:
         raise TokenInvalid from error
     await _require(system, right)
-    return Extent(capture_id=claims.subject, from_s=from_s, until_s=until_s)
+    return Extent(capture_id=given.capture_id, from_s=given.from_s, until_s=given.until_s)
 
 
 def right_to(event: Event, by: Watcher) -> Right:

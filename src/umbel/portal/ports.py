@@ -85,6 +85,17 @@ class Viewing(Protocol):
         """The same where a node has a prefix of the address; else empty."""
 
 
+class ReplayPlacing(Protocol):
+    """For viewers of recordings."""
+
+    async def find(self, grant_id: str, access_node: str) -> str:
+        """The base URL of the edge that serves the viewer already; empty where none does."""
+
+    async def open(self, grant_id: str, capture_id: str, access_node: str, mbps: float) -> str:
+        """The base URL of an edge for the viewer; empty where none can serve. Raises NoSuchNode
+        (404)."""
+
+
 class Ingesting(Protocol):
     """For providers."""
 
@@ -363,6 +374,7 @@ class System:
     demand: Forecasting
     repository: Repository
     recordings: Recordings
+    replay_edges: ReplayPlacing
     playouts: Playouts
 
     @property

@@ -38,6 +38,11 @@ class Index:
         """Of all segments."""
         return sum(one.duration_s for one in self.segments)
 
+    @property
+    def mbps(self) -> float:
+        """The rate at which it plays, in the mean."""
+        return sum(one.size for one in self.segments) * 8e-6 / max(self.duration_s, 0.1)
+
 
 @dataclass
 class _Known:

@@ -15,8 +15,9 @@ _VERSION = 7
 _LEAST_TARGET_S = 2
 
 
-def media(segments: Sequence[Segment], *, is_growing: bool) -> str:
-    """The playlist of these segments, which are at least one."""
+def media(segments: Sequence[Segment], *, is_growing: bool, folder: str = "") -> str:
+    """The playlist of these segments, which are at least one. They are in `folder`, a URL with a
+    slash at its end; without one they are where the playlist is."""
     target_s = max(_LEAST_TARGET_S, *(math.ceil(one.duration_s) for one in segments))
     lines = [
         "#EXTM3U",
@@ -32,10 +33,10 @@ def media(segments: Sequence[Segment], *, is_growing: bool) -> str:
             lines.append("#EXT-X-DISCONTINUITY")
         if one.map_number != map_number:
             map_number = one.map_number
-            lines.append(f'#EXT-X-MAP:URI="init-{map_number}.mp4"')
+            lines.append(f'#EXT-X-MAP:URI="{folder}init-{map_number}.mp4"')
         if is_run:
             lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{clock.to_rfc3339(one.began_s)}")
-        lines += [f"#EXTINF:{one.duration_s:.5f},", f"segment-{one.number}.m4s"]
+        lines += [f"#EXTINF:{one.duration_s:.5f},", f"{folder}segment-{one.number}.m4s"]
     if not is_growing:
         lines.append("#EXT-X-ENDLIST")
     return "\n".join(lines) + "\n"

@@ -1,7 +1,11 @@
-"""What recordings need of delivery: where recorders are. Media has the port to ask them."""
+"""What recordings need of delivery: where recorders are, and the edges that serve viewers. Media
+has the ports to ask them.
+"""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
+
+from umbel.media.model import Server
 
 
 class RecorderAt(Protocol):
@@ -19,3 +23,28 @@ class RunningRecorders(Protocol):
 
     async def all(self) -> Mapping[str, RecorderAt]:
         """Those that can be asked, by stream."""
+
+
+class ReplayEdge(Protocol):
+    """An edge that serves recordings, and what it may send to their viewers (Mbit/s)."""
+
+    @property
+    def server(self) -> Server: ...
+
+    @property
+    def mbps(self) -> float: ...
+
+
+class RunningReplayEdges(Protocol):
+    """Which edges serve recordings."""
+
+    async def all(self) -> Mapping[str, ReplayEdge]:
+        """Those that can be told something, by function."""
+
+    async def note(
+        self, function: str, *, captures: Collection[str], used: Collection[str]
+    ) -> None:
+        """What the edge keeps something of, and the grants that were used there."""
+
+    def forget(self, function: str) -> None:
+        """The edge does not answer any more."""

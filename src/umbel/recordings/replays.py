@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import groupby
 
+from umbel.media.replay.pieces import Span
 from umbel.recordings import mp4, playlists
 from umbel.recordings.indexes import Index, Indexes
 from umbel.recordings.model import Extent, NoSuchPiece, Segment
@@ -41,10 +42,10 @@ class Replays:
         """What there is of it."""
         return await self._indexes.of(extent)
 
-    async def playlist(self, extent: Extent) -> str:
-        """The media playlist."""
+    async def playlist(self, extent: Extent, folder: str = "") -> str:
+        """The media playlist of pieces that are in `folder`, as `playlists.media`."""
         index = await self._indexes.of(extent)
-        return playlists.media(index.segments, is_growing=index.is_growing)
+        return playlists.media(index.segments, is_growing=index.is_growing, folder=folder)
 
     async def section(self, extent: Extent, number: int) -> bytes:
         """An initialisation section. Raises NoSuchPiece."""
@@ -55,12 +56,14 @@ class Replays:
 
     async def segment(self, extent: Extent, number: int) -> tuple[int, AsyncGenerator[bytes, None]]:
         """A segment's size and its bytes. Raises NoSuchPiece, ItemDamaged, StorageFailed."""
-        segments = (await self._indexes.of(extent)).segments
-        place = number - segments[0].number
-        if not 0 <= place < len(segments):
-            raise NoSuchPiece
-        one = segments[place]
+        one = await self._segment(extent, number)
         return one.size, await self._pieces(one)
+
+    async def whole(self, extent: Extent, number: int) -> tuple[Span, bytes]:
+        """When a segment was recorded, and all its bytes. Raises NoSuchPiece, ItemDamaged,
+        StorageFailed."""
+        one = await self._segment(extent, number)
+        return Span(began_s=one.began_s, ended_s=one.ended_s), await self._whole(one)
 
     async def file(self, extent: Extent, part: int) -> File:
         """The file of that number, from 0. Raises NoSuchPiece."""
@@ -80,6 +83,13 @@ class Replays:
                 body = mp4.moved(await self._whole(segment), by_s, scales)
                 yield body[max(0, start - at) : end - at]
             at += segment.size
+
+    async def _segment(self, extent: Extent, number: int) -> Segment:
+        segments = (await self._indexes.of(extent)).segments
+        place = number - segments[0].number
+        if not 0 <= place < len(segments):
+            raise NoSuchPiece
+        return segments[place]
 
     async def _pieces(self, one: Segment) -> AsyncGenerator[bytes, None]:
         content = await self._repository.content(one.item)

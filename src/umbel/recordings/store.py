@@ -1,7 +1,7 @@
 """Captures, their segments and maps as rows. In: a connection of a read or write unit. Out: values
 of `model`. Neighbour: kept/store.py has what viewers keep of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -96,6 +96,11 @@ _EVENT_STATE = Scalar(sa.select(events.c.state).where(events.c.id == _EVENT), st
 def by_id(connection: Connection, capture_id: str) -> Capture | None:
     """That capture."""
     return connection.first(_BY_ID, id_=capture_id)
+
+
+def missing(connection: Connection, capture_ids: Collection[str]) -> tuple[str, ...]:
+    """Those of these captures that are deleted."""
+    return tuple(id_ for id_ in capture_ids if by_id(connection, id_) is None)
 
 
 def by_stream(connection: Connection, stream: str) -> Capture | None:

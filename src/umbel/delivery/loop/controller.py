@@ -25,6 +25,9 @@ from umbel.delivery.model import Branch, Tree
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.prepared import rules as prepared
 from umbel.delivery.prepared.store import PreparedStore
+from umbel.delivery.replays import rules as replays
+from umbel.delivery.replays.model import IDLE_S
+from umbel.delivery.replays.store import ReplayStore
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.trees.view import EDGE
 from umbel.kit.clock import Clock
@@ -45,6 +48,7 @@ class DeliveryController:
     catalogue: Catalogue
     store: DeliveryStore
     prepared: PreparedStore
+    replays: ReplayStore
     collector: Collector
     policy: Policy
     recordings: Recordings
@@ -55,6 +59,7 @@ class DeliveryController:
     on_functions: Callable[[Mapping[str, Instance]], None] = lambda _: None
     changed: Signal = field(default_factory=Signal)
     _announced_s: float = 0.0
+    _swept_s: float = 0.0
     _streams: StreamReconciler = field(init=False)
     _eviction: Eviction = field(init=False)
     _controller: Controller = field(init=False)
@@ -211,13 +216,15 @@ class DeliveryController:
         await self._controller.forget(stream)
 
     async def _reconcile_fleet(self) -> float:
-        """The functions of all trees run, and those in advance; others of delivery do not."""
+        """The functions of all trees run, those in advance, and edges that viewers of recordings
+        need; others of delivery do not."""
         self.leases.check(FLEET)
         await self._eviction.run()
         trees = await self.store.trees()
         expected = await self.ahead.refresh(trees)
-        in_advance = Tree(stream="", branches=(*await self._prepared(trees), *expected))
-        wanted = self.collector.media_functions.to_run([*trees.values(), in_advance])
+        more = [*await self._prepared(trees), *expected, *await self._replaying(trees)]
+        without_stream = Tree(stream="", branches=tuple(more))
+        wanted = self.collector.media_functions.to_run([*trees.values(), without_stream])
         compute = self.collector.compute
         done = await compute.ensure(OWNER, wanted, lambda: self.leases.check(FLEET))
         for function in done.stopped:
@@ -243,6 +250,15 @@ class DeliveryController:
         if not rows:
             return []
         return prepared.to_run(rows, self.collector.view(trees), self.collector.instances)
+
+    async def _replaying(self, trees: Mapping[str, Tree]) -> list[Branch]:
+        """The edges that viewers of recordings need."""
+        now_s = self.clock.now_s()
+        if now_s - self._swept_s >= IDLE_S:
+            self._swept_s = now_s
+            await self.replays.sweep(now_s - IDLE_S)
+        loads = await self.replays.loads(now_s - IDLE_S)
+        return replays.wanted(self.collector.view(trees), loads) if loads else []
 
     async def _announce_drains(self) -> None:
         """Tell viewers which nodes they should leave, again and again while there are any: each

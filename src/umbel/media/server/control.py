@@ -18,22 +18,16 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from umbel.kit.clock import Clock
-from umbel.kit.errors import Unauthenticated
 from umbel.media.rpc.sessions import Call, Delivery, Sessions
 from umbel.media.server import web
 from umbel.media.server.dispatch import Dispatcher
 from umbel.media.server.metrics import Metrics
+from umbel.media.server.replays import ReplayControl, SecretWrong
 
 log = structlog.get_logger(__name__)
 
 _MOST_UNREAD = 4096
 _PROTOCOL_ERROR = 1002
-
-
-class SecretWrong(Unauthenticated):
-    """The secret of the control channel is wrong."""
-
-    code = "umbel.media_secret_wrong"
 
 
 class Links:
@@ -85,7 +79,7 @@ class Links:
 
 
 def control_app(
-    links: Links, dispatcher: Dispatcher, metrics: Metrics, *, secret: str
+    links: Links, dispatcher: Dispatcher, metrics: Metrics, replays: ReplayControl, *, secret: str
 ) -> Starlette:
     """The application of the control listener."""
 
@@ -111,6 +105,7 @@ def control_app(
         WebSocketRoute("/{path:path}", elsewhere),
         Route("/healthz", healthz),
         Route("/metrics", scrape),
+        *replays.routes(),
     ]
     return Starlette(routes=routes, exception_handlers=dict(web.HANDLERS))
 

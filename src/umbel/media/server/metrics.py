@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from umbel.media.io.replay_cache import ReplayCache
 from umbel.media.server.registry import Registry
 from umbel.media.server.viewer_metrics import ViewerCollector
 from umbel.media.webrtc.reports import PeerStats
@@ -47,12 +48,34 @@ class StreamCollector(Collector):
         yield octets
 
 
+class ReplayCollector(Collector):
+    """Recordings at an edge."""
+
+    def __init__(self, cache: ReplayCache) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._cache.counts
+        for name, text, value in (
+            ("hits", "Pieces of recordings that were kept here when a viewer asked", counts.hits),
+            ("misses", "Pieces of recordings that were not", counts.misses),
+            ("refused", "Pieces that viewers had to take from the front end", counts.refused),
+            ("sent_bytes", "Bytes of recordings that were sent to viewers", counts.sent_bytes),
+        ):
+            yield CounterMetricFamily(f"umbel_media_replay_{name}", text, value=value)
+        kept = "Bytes of recordings that are kept on disk"
+        yield GaugeMetricFamily("umbel_media_replay_kept_bytes", kept, value=self._cache.kept_bytes)
+
+
 class Metrics:
     """What `/metrics` answers; the process's CPU and memory are in it."""
 
-    def __init__(self, registry: Registry, peers: Callable[[], Iterable[PeerStats]]) -> None:
+    def __init__(
+        self, registry: Registry, peers: Callable[[], Iterable[PeerStats]], replays: ReplayCache
+    ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(StreamCollector(registry))
+        self._registry.register(ReplayCollector(replays))
         self._registry.register(ViewerCollector(peers))
         ProcessCollector(registry=self._registry)
 

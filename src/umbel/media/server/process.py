@@ -27,6 +27,7 @@ from umbel.kit.errors import Unavailable
 from umbel.kit.handshakes import Handshakes
 from umbel.kit.tokens import Verifier
 from umbel.media.io.ingest_desk import IngestDesk
+from umbel.media.io.replay_cache import ReplayCache
 from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.model import WORKER_LIMITS, StreamRole, WorkerLimits
 from umbel.media.rpc.sessions import Sessions
@@ -37,6 +38,7 @@ from umbel.media.server.manager import ServerManager
 from umbel.media.server.metrics import Metrics
 from umbel.media.server.public import public_app
 from umbel.media.server.registry import Registry
+from umbel.media.server.replays import ReplayControl, ReplayViewers
 from umbel.media.server.viewer_tokens import ViewerTokens
 from umbel.media.speech.model import NO_ENGINE, Engine
 from umbel.media.workers.pool import WorkerPool
@@ -68,6 +70,7 @@ class Options:
     limits: WorkerLimits = WORKER_LIMITS
     speech: Engine = NO_ENGINE
     connections_per_address: int = http.MOST_PER_ADDRESS
+    replay_cache_mb: int = 0
 
 
 class HttpListener(uvicorn.Server):
@@ -152,10 +155,18 @@ async def serve(options: Options, clock: Clock) -> None:
     registry = Registry(server, links.emit)
     registry.add(ServerManager(server, registry, sessions.names, links.emit))
     dispatcher = Dispatcher(registry, sessions)
-    viewer_tokens = ViewerTokens(Verifier(options.public_key), clock)
-    metrics = Metrics(registry, server.webrtc.stats)
-    controls = control_app(links, dispatcher, metrics, secret=options.secret)
-    shown = public_app(registry, server.webrtc, viewer_tokens, ice_servers=options.ice_servers)
+    verifier, cache = Verifier(options.public_key), _replay_cache(options, clock)
+    viewer_tokens = ViewerTokens(verifier, clock)
+    metrics = Metrics(registry, server.webrtc.stats, cache)
+    replay_control = ReplayControl(cache, options.secret)
+    controls = control_app(links, dispatcher, metrics, replay_control, secret=options.secret)
+    shown = public_app(
+        registry,
+        server.webrtc,
+        viewer_tokens,
+        ReplayViewers(cache, verifier, clock),
+        ice_servers=options.ice_servers,
+    )
     tls = secret_tls.server_context(options.secret)
     listeners = tuple(
         HttpListener(app, bound, options.connections_per_address, context)
@@ -170,6 +181,7 @@ async def serve(options: Options, clock: Clock) -> None:
     await asyncio.gather(*(listener.up.wait() for listener in listeners))
     _announce(options, server, control=control.getsockname()[1], tls=secure.getsockname()[1])
     await _first_of(stop, tasks)
+    cache.end()
     await _shut(listeners, tasks, registry, server)
 
 
@@ -197,6 +209,12 @@ async def _open_host(options: Options, clock: Clock, http_port: int) -> ServerCo
         speech=options.speech,
         ingest_listeners=listeners,
     )
+
+
+def _replay_cache(options: Options, clock: Clock) -> ReplayCache:
+    """Only an edge keeps pieces of recordings."""
+    is_edge = options.role is StreamRole.EDGE
+    return ReplayCache(options.replay_cache_mb * 2**20 if is_edge else 0, clock)
 
 
 async def _keep_house(registry: Registry, sessions: Sessions, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""The public listener: WHIP (RFC 9725) for encoders, WHEP and HLS for viewers, recordings.
+"""The public listener: WHIP (RFC 9725) for encoders, WHEP, HLS and replays for viewers, recordings.
 
 In: HTTP from anywhere, opened by a stream key or a token. Out: SDP answers, playlists and
 segments. A WebRTC resource's name is unguessable, and touching it needs the token again.
@@ -25,6 +25,7 @@ from umbel.media.server.elements.peers import Peers
 from umbel.media.server.elements.recorder import SegmentRecorder
 from umbel.media.server.elements.viewing import HlsEndpoint, WhepEndpoint
 from umbel.media.server.registry import Registry
+from umbel.media.server.replays import ReplayViewers
 from umbel.media.server.viewer_tokens import ViewerTokens
 from umbel.media.webrtc.reports import Answer
 
@@ -156,7 +157,12 @@ class Record:
 
 
 def public_app(
-    registry: Registry, webrtc: WebRtcPort, tokens: ViewerTokens, *, ice_servers: tuple[str, ...]
+    registry: Registry,
+    webrtc: WebRtcPort,
+    tokens: ViewerTokens,
+    replays: ReplayViewers,
+    *,
+    ice_servers: tuple[str, ...],
 ) -> web.Shell:
     """The application of the public listener."""
     entries = ", ".join(f'<{url}>; rel="ice-server"' for url in ice_servers)
@@ -172,6 +178,7 @@ def public_app(
         Route("/whep/{stream}/{resource}", whep.delete, methods=["DELETE"]),
         Route("/hls/{stream}/{path:path}", hls.get, methods=["GET"]),
         Route("/record/{stream}/segments", record.get, methods=["GET"]),
+        *replays.routes(),
     ]
     return web.Shell(Starlette(routes=routes, exception_handlers=dict(web.HANDLERS)))
 

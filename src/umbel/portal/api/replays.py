@@ -4,6 +4,7 @@ Who has a playlist's address may play what it names, without an account, for som
 as there is a right to it.
 """
 
+import gzip
 import math
 from typing import Annotated, Any
 
@@ -11,13 +12,14 @@ from fastapi import Path, Request, Response
 from pydantic import BaseModel
 
 from umbel.kit.clock import to_rfc3339
-from umbel.portal import auth, errors, file_responses, grants, replay_captions
+from umbel.kit.http import accepts_coding
+from umbel.portal import auth, errors, file_responses, grants, replay_captions, replay_edges
 from umbel.portal.api.resource import Resource
-from umbel.portal.api.shapes import Given, Problem
+from umbel.portal.api.shapes import Given, NodeName, Problem
 from umbel.portal.ports import System
 from umbel.portal.range_responses import PieceResponse, unsatisfiable
 from umbel.recordings.model import Extent
-from umbel.recordings.playlists import MEDIA
+from umbel.recordings.playlists import MEDIA, media
 from umbel.recordings.replays import files_of
 from umbel.recordings.rights import Right
 from umbel.recordings.storyboards.service import spread, vtt
@@ -30,6 +32,8 @@ router = Resource(tags=["recordings"])
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 _MEDIA_TYPE = "video/mp4"
 _FOR_EVER = "private, max-age=86400, immutable"
+# Edges redirect browsers here, which is another origin then. The token is all that opens it.
+_FROM_EDGES = {"Cache-Control": _FOR_EVER, "Access-Control-Allow-Origin": "*"}
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _MP4: dict[int | str, dict[str, Any]] = {200: {"content": {_MEDIA_TYPE: _BINARY}}}
 _FILE: dict[int | str, dict[str, Any]] = {
@@ -132,11 +136,30 @@ async def replay_event(system: auth.SystemDep, by: auth.Watching, event_id: str)
 
 
 @router.get(f"{PATH}/{{token}}/{MEDIA}", response_class=Response, responses=LISTED)
-async def get_replay_playlist(system: auth.SystemDep, token: Token) -> Response:
-    """The playlist of a replay."""
-    text = await system.recordings.replays.playlist(await grants.extent_of(system, token))
-    headers = {"Cache-Control": "private, no-cache"}
-    return Response(text, media_type=PLAYLIST_TYPE, headers=headers)
+async def get_replay_playlist(
+    system: auth.SystemDep,
+    request: Request,
+    token: Token,
+    access_node: NodeName | None = None,
+    *,
+    direct: bool = False,
+) -> Response:
+    """The playlist of a replay. Its pieces are named at the edge that the policy chooses for a
+    viewer at `access_node`; left out, the viewer's address tells. With `direct` they are the front
+    end's, for players that do not reach the edge."""
+    extent = await grants.extent_of(system, token)
+    index = await system.recordings.index(extent)
+    folder = ""
+    if not direct:
+        folder = await replay_edges.folder(system, request, token, index, access_node)
+    text = media(index.segments, is_growing=index.is_growing, folder=folder)
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    # A token is in each line of it. Nothing in it is a stranger's, who could guess at the token.
+    body = text.encode()
+    if accepts_coding(request.headers.get("accept-encoding", ""), "gzip"):
+        headers["Content-Encoding"] = "gzip"
+        body = gzip.compress(body, compresslevel=6)
+    return Response(body, media_type=PLAYLIST_TYPE, headers=headers)
 
 
 @router.get(f"{PATH}/{{token}}/init-{{number}}.mp4", response_class=Response, responses=_MP4)
@@ -144,7 +167,7 @@ async def get_replay_section(system: auth.SystemDep, token: Token, number: Numbe
     """An initialisation section of a replay."""
     extent = await grants.extent_of(system, token)
     body = await system.recordings.replays.section(extent, number)
-    return Response(body, media_type=_MEDIA_TYPE, headers={"Cache-Control": _FOR_EVER})
+    return Response(body, media_type=_MEDIA_TYPE, headers=_FROM_EDGES)
 
 
 @router.get(f"{PATH}/{{token}}/segment-{{number}}.m4s", response_class=Response, responses=_MP4)
@@ -152,7 +175,7 @@ async def get_replay_segment(system: auth.SystemDep, token: Token, number: Numbe
     """A segment of a replay."""
     extent = await grants.extent_of(system, token)
     size, pieces = await system.recordings.replays.segment(extent, number)
-    headers = {"Cache-Control": _FOR_EVER, "Content-Length": str(size)}
+    headers = {**_FROM_EDGES, "Content-Length": str(size)}
     return PieceResponse(pieces, media_type=_MEDIA_TYPE, headers=headers)
 
 

@@ -1,0 +1,160 @@
+"""Edges for viewers of recordings: which one serves whom, as the policy says.
+
+In: a viewer's grant, capture and access node; reports of edges. Out: the edge's URL, or none where
+no edge can serve; the edges that are told what to keep. Any instance can answer. Neighbours: the
+portal asks, recordings give edges what they lack, the loop keeps the edges running.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from umbel.compute.model import FunctionState, Instance
+from umbel.delivery.loop.controller import DeliveryController
+from umbel.delivery.loop.streams import FLEET
+from umbel.delivery.model import Tree
+from umbel.delivery.replays import rules
+from umbel.delivery.replays.model import IDLE_S, ReplayEdgeAt, ReplayLoad, ReplaySession
+from umbel.delivery.replays.store import ReplayStore
+from umbel.delivery.trees.grafting import leaf
+from umbel.delivery.trees.view import NoCapacity
+from umbel.kit.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+READY_S = 10.0
+"""A viewer waits for a new edge no longer; the front end serves then."""
+_SILENT_S = 5.0
+"""A function that runs and does not answer as long after its start serves nobody new."""
+
+
+@dataclass(kw_only=True)
+class ReplayEdges:
+    """`changed` is called when an edge is to be told something sooner than at its turn."""
+
+    store: ReplayStore
+    controller: DeliveryController
+    clock: Clock
+    changed: Callable[[], None] = lambda: None
+    _holding: dict[str, frozenset[str]] = field(default_factory=dict)
+    _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def find(self, grant_id: str, access_node: str) -> str:
+        """The base URL of the edge that serves the viewer already; empty where none does."""
+        session = await self.store.get(grant_id, access_node)
+        return "" if session is None else self._url(session.function)
+
+    async def open(self, grant_id: str, capture_id: str, access_node: str, mbps: float) -> str:
+        """The base URL of an edge for the viewer, which the policy chooses; empty where none has
+        room, or a new one is not up in time. Raises NoSuchNode."""
+        async with self._choosing:
+            try:
+                chosen = await self._chosen(grant_id, capture_id, access_node, mbps)
+            except NoCapacity as error:
+                log.info("replay by the front end", access_node=access_node, reason=error.message)
+                return ""
+        try:
+            async with asyncio.timeout(READY_S):
+                while True:
+                    changed = self.controller.changed.listen()
+                    if url := self._url(chosen):
+                        self.changed()
+                        return url
+                    await changed.wait()
+        except TimeoutError:
+            return ""
+
+    async def all(self) -> Mapping[str, ReplayEdgeAt]:
+        """The edges that serve recordings or keep some, by function."""
+        collector = self.controller.collector
+        view = collector.view(await self.controller.store.trees())
+        loads = await self._loads()
+        kept = [
+            _no_viewers(function, collector.instances[function].node)
+            for function, captures in self._holding.items()
+            if captures and function in collector.instances
+        ]
+        mbps = rules.allowances(view, [*loads, *kept])
+        return {
+            function: ReplayEdgeAt(
+                function=function,
+                node=collector.instances[function].node,
+                server=collector.server(function),
+                mbps=mbps[function],
+            )
+            for function in mbps
+            if self._url(function)
+        }
+
+    async def note(
+        self, function: str, *, captures: Collection[str], used: Collection[str]
+    ) -> None:
+        """What the edge keeps, and which grants were used there."""
+        self._holding[function] = frozenset(captures)
+        for gone in self._holding.keys() - self.controller.collector.instances.keys():
+            del self._holding[gone]
+        await self.store.seen(function, used, self.clock.now_s())
+
+    def forget(self, function: str) -> None:
+        """The edge does not answer: nothing is known of what it keeps."""
+        self._holding.pop(function, None)
+
+    # -- inside -----------------------------------------------------------------------------
+
+    async def _chosen(self, grant_id: str, capture_id: str, access_node: str, mbps: float) -> str:
+        collector = self.controller.collector
+        loads = await self._loads()
+        view = collector.view(await self.controller.store.trees())
+        silent = {one.id for one in collector.instances.values() if self._is_silent(one)}
+        found = rules.choose(
+            rules.without(
+                view, [id_ for id_, i in collector.instances.items() if self._is_silent(i)]
+            ),
+            self.controller.policy,
+            loads,
+            self._holding,
+            capture_id=capture_id,
+            mbps=mbps,
+            access_node=access_node,
+        )
+        session = ReplaySession(
+            grant_id=grant_id,
+            access_node=access_node,
+            capture_id=capture_id,
+            function=found.function,
+            edge_node=found.node,
+            mbps=mbps,
+            seen_s=self.clock.now_s(),
+        )
+        edge = Tree(stream="", branches=(leaf(found.function, found.node),))
+        with collector.promises.placing(edge):
+            await self.store.put(session)
+        self.controller.wake(FLEET)
+        return found.function
+
+    async def _loads(self) -> list[ReplayLoad]:
+        return await self.store.loads(self.clock.now_s() - IDLE_S)
+
+    def _is_silent(self, instance: Instance) -> bool:
+        if instance.state is not FunctionState.ACTIVE:
+            return instance.state is not FunctionState.BOOTING
+        is_old = self.clock.now_s() - instance.started_s > _SILENT_S
+        return is_old and instance.id not in self.controller.collector.answering()
+
+    def _url(self, function: str) -> str:
+        """Where the edge serves viewers; empty while it does not, or is to be left."""
+        collector = self.controller.collector
+        instance = collector.instances.get(function)
+        if instance is None or function not in collector.answering():
+            return ""
+        is_open = collector.compute.accepts(instance.node)
+        if not is_open or instance.node in collector.unreliable or not instance.ports.get("http"):
+            return ""
+        host = f"[{instance.address}]" if ":" in instance.address else instance.address
+        return f"http://{host}:{instance.ports['http']}"
+
+
+def _no_viewers(function: str, node: str) -> ReplayLoad:
+    return ReplayLoad(capture_id="", function=function, edge_node=node, viewers=0, mbps=0.0)
