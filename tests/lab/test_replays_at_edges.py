@@ -3,7 +3,9 @@ a killed edge ends nothing."""
 
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,6 @@ import pytest
 from support import mp4
 from support.platform import Platform, platform
 from support.waiting import until
-from umbel.catalogue.model import UserRole
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -29,6 +30,9 @@ class Player:
     made: Platform
     url: str
     node: str = NODE
+    client: httpx.AsyncClient = field(
+        default_factory=lambda: httpx.AsyncClient(timeout=20, trust_env=False)
+    )
 
     async def playlist(self, **query: Any) -> list[str]:
         answer = await self.made.api.get(self.url, params={"access_node": self.node, **query})
@@ -43,16 +47,15 @@ class Player:
     async def play(self, names: list[str], first: int = 0) -> tuple[list[bytes], int]:
         """The pieces from `first` on, and how often it had to turn to the front end."""
         found, turned = [], 0
-        async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
-            for number in range(first, len(names)):
-                try:
-                    answer = await client.get(names[number])
-                except httpx.TransportError:
-                    turned += 1
-                    names = await self.playlist(direct=True)
-                    answer = await client.get(names[number])
-                assert answer.status_code == 200, answer.text
-                found.append(answer.content)
+        for number in range(first, len(names)):
+            try:
+                answer = await self.client.get(names[number])
+            except httpx.TransportError:
+                turned += 1
+                names = await self.playlist(direct=True)
+                answer = await self.client.get(names[number])
+            assert answer.status_code == 200, answer.text
+            found.append(answer.content)
         return found, turned
 
 
@@ -69,13 +72,18 @@ async def recorded(made: Platform, seconds: float = 12.0) -> tuple[str, str]:
     return event.id, recording_id
 
 
-async def replay(made: Platform, recording_id: str) -> Player:
+@asynccontextmanager
+async def playing(made: Platform, recording_id: str) -> AsyncIterator[Player]:
     """Each has a grant of its own: a token says until when, in seconds."""
     before_s = int(time.time())
-    await until(lambda: _now(), lambda now_s: now_s > before_s, within_s=5)
+    await until(_now, lambda now_s: now_s > before_s, within_s=5)
     answer = await made.api.post(f"{MINE}/{recording_id}/replay")
     assert answer.status_code == 200, answer.text
-    return Player(made, answer.json()["url"])
+    player = Player(made, answer.json()["url"])
+    try:
+        yield player
+    finally:
+        await player.client.aclose()
 
 
 async def _now() -> int:
@@ -98,26 +106,26 @@ async def edges(made: Platform) -> list[str]:
 async def test_a_recording_is_played_from_an_edge(tmp_path: Path) -> None:
     async with platform(tmp_path) as made:
         _, recording_id = await recorded(made)
-        first = await replay(made, recording_id)
-        names = await first.playlist()
-        (edge,) = await edges(made)
-        assert edge.startswith(f"edge-{NODE}-")
-        record = made.records()[edge]
-        at = f"http://{record['address']}:{record['ports']['http']}/replay/"
-        assert all(name.startswith(at) for name in names)
-        pieces, turned = await first.play(names)
-        assert turned == 0
-        assert len(mp4.decode(b"".join(pieces)).shown_s) > 150
-        own, _ = await first.play(await first.playlist(direct=True))
-        assert own == pieces, "the same bytes as the front end's"
+        async with playing(made, recording_id) as first:
+            names = await first.playlist()
+            (edge,) = await edges(made)
+            assert edge.startswith(f"edge-{NODE}-")
+            record = made.records()[edge]
+            at = f"http://{record['address']}:{record['ports']['http']}/replay/"
+            assert all(name.startswith(at) for name in names)
+            pieces, turned = await first.play(names)
+            assert turned == 0
+            assert len(mp4.decode(b"".join(pieces)).shown_s) > 150
+            own, _ = await first.play(await first.playlist(direct=True))
+            assert own == pieces, "the same bytes as the front end's"
         missed = await counted(made, edge)
         assert (missed["misses_total"], missed["hits_total"]) == (len(names), 0)
         assert missed["kept_bytes"] == sum(map(len, pieces))
 
-        second = await replay(made, recording_id)
-        names = await second.playlist()
-        assert all(name.startswith(at) for name in names)
-        assert (await second.play(names))[0] == pieces
+        async with playing(made, recording_id) as second:
+            names = await second.playlist()
+            assert all(name.startswith(at) for name in names)
+            assert (await second.play(names))[0] == pieces
         hit = await counted(made, edge)
         assert (hit["misses_total"], hit["hits_total"]) == (len(names), len(names))
         assert await edges(made) == [edge]
@@ -151,33 +159,35 @@ async def deleted_is_gone(made: Platform, recording_id: str, name: str) -> None:
 async def test_a_killed_edge_ends_nothing(tmp_path: Path) -> None:
     async with platform(tmp_path) as made:
         _, recording_id = await recorded(made)
-        player = await replay(made, recording_id)
-        names = await player.playlist()
-        assert len(names) > 3
-        before, _ = await player.play(names[:2])
-        (edge,) = await edges(made)
-        made.kill(edge)
-        rest, turned = await player.play(names, first=2)
-        assert turned >= 1
-        assert len(mp4.decode(b"".join([*before, *rest])).shown_s) > 150
+        async with playing(made, recording_id) as player:
+            names = await player.playlist()
+            assert len(names) > 3
+            assert not any(name.startswith(made.url) for name in names), names
+            before, _ = await player.play(names[:2])
+            (edge,) = await edges(made)
+            made.kill(edge)
+            rest, turned = await player.play(names, first=2)
+            assert turned >= 1
+            assert len(mp4.decode(b"".join([*before, *rest])).shown_s) > 150
 
-        async def from_edge() -> bool:
-            return not (await player.playlist())[0].startswith(made.url)
+            async def from_edge() -> bool:
+                return not (await player.playlist())[0].startswith(made.url)
 
-        await until(from_edge, bool, within_s=30)
-        again, turned = await player.play(await player.playlist())
-        assert (again, turned) == ([*before, *rest], 0)
+            await until(from_edge, bool, within_s=30)
+            again, turned = await player.play(await player.playlist())
+            assert (again, turned) == ([*before, *rest], 0)
 
 
-async def test_where_edges_keep_nothing_the_front_end_serves(tmp_path: Path) -> None:
-    options = ["--replay-cache-mb", "0"]
-    async with platform(tmp_path, options) as made:
+async def test_where_edges_keep_nothing_the_front_end_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UMBEL_REPLAY_CACHE_MB", "0")
+    async with platform(tmp_path) as made:
         _, recording_id = await recorded(made)
-        player = await replay(made, recording_id)
-        names = await player.playlist()
-        assert all(name.startswith(made.url) for name in names)
-        await made.sign_in(UserRole.OPERATOR)
-        assert await edges(made) == []
-        pieces, turned = await player.play(names)
-        assert len(mp4.decode(b"".join(pieces)).shown_s) > 150
-        assert turned == 0
+        async with playing(made, recording_id) as player:
+            names = await player.playlist()
+            assert all(name.startswith(made.url) for name in names)
+            assert await edges(made) == []
+            pieces, turned = await player.play(names)
+            assert len(mp4.decode(b"".join(pieces)).shown_s) > 150
+            assert turned == 0

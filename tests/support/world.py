@@ -21,6 +21,7 @@ from umbel.kit.clock import LoopClock
 from umbel.kit.config import Settings
 from umbel.media.drivers.fake import FakeMedia
 from umbel.media.drivers.fake_recorders import FakeRecorders
+from umbel.media.drivers.fake_replays import FakeReplays
 from umbel.media.model import Server, StreamState
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.ports import Fabric, ProgrammableFabric
@@ -56,6 +57,7 @@ class World:
     def __post_init__(self) -> None:
         self.vim = _CountingVim(self.clock, self.spawned)
         self.recorders = FakeRecorders(self.media, self.clock)
+        self.replays = FakeReplays(self.clock)
 
     async def start(self) -> None:
         """Start a control plane."""
@@ -65,6 +67,7 @@ class World:
             media=self.media,
             courier=self.courier,
             recorders=self.recorders,
+            replay_caches=self.replays,
             network=NetworkDrivers(
                 fabric=self.fabric, switches=self.switches, bridges=self.bridges
             ),
@@ -86,6 +89,7 @@ class World:
             self.system.demand.run,
             self.system.mobility.run,
             self.system.recordings.run,
+            self.system.feeding.run,
             self.system.caption_reader.run,
         )
         self._loops = [asyncio.create_task(run()) for run in runs]
@@ -209,3 +213,5 @@ async def world(
         yield made
     finally:
         await made.stop()
+        for function in list(made.replays.caches):
+            made.replays.lose(function)

@@ -5321,7 +5321,10 @@ export interface operations {
     };
     get_replay_playlist: {
         parameters: {
-            query?: never;
+            query?: {
+                access_node?: string | null;
+                direct?: boolean;
+            };
             header?: never;
             path: {
                 token: string;

@@ -6,6 +6,7 @@ import { t } from '../i18n/t';
 
 import { formatLength } from '../kit/format';
 import type { Replay } from '../kit/types';
+import { recovery } from './recovery';
 
 /** How far before the newest picture somebody begins who goes back from the live picture. */
 const BACK_S = 20;
@@ -57,18 +58,13 @@ export function ReplayVideo({ replay, begin }: ReplayVideoProps) {
       }
       const created = new Player({ startPosition: startS, backBufferLength: 60 });
       hls = created;
-      let recovered = false;
+      const onEnd = (forbidden: boolean) => {
+        if (forbidden) created.stopLoad();
+        setProblem(t(forbidden ? 'replay.forbidden' : 'replay.unreadable'));
+      };
+      const recover = recovery({ player: created, element, url: replay.url, startS, onEnd });
       created.on(Player.Events.ERROR, (_name, data) => {
-        if (!data.fatal) return;
-        if (data.type === Player.ErrorTypes.MEDIA_ERROR && !recovered) {
-          recovered = true;
-          created.recoverMediaError();
-        } else if (data.response?.code === 403) {
-          created.stopLoad();
-          setProblem(t('replay.forbidden'));
-        } else {
-          setProblem(t('replay.unreadable'));
-        }
+        recover(data);
       });
       created.loadSource(replay.url);
       created.attachMedia(element);

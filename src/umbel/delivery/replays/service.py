@@ -109,9 +109,7 @@ class ReplayEdges:
         view = collector.view(await self.controller.store.trees())
         silent = {one.id for one in collector.instances.values() if self._is_silent(one)}
         found = rules.choose(
-            rules.without(
-                view, [id_ for id_, i in collector.instances.items() if self._is_silent(i)]
-            ),
+            rules.without(view, silent),
             self.controller.policy,
             loads,
             self._holding,

@@ -1,5 +1,6 @@
 """Recordings at edges in memory: a ReplayCache for each function, without HTTP between."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from umbel.kit.clock import Clock
@@ -32,15 +33,19 @@ class FakeReplays:
         return await self.at(server.function_id).sync(orders)
 
     async def put(self, server: Server, piece: Piece, span: Span, body: bytes) -> None:
-        await self.at(server.function_id).put(piece, span, body)
+        # The edge goes on where the control plane ends in the middle.
+        await asyncio.shield(self.at(server.function_id).put(piece, span, body))
 
     async def refuse(self, server: Server, piece: Piece, *, is_unknown: bool) -> None:
         self.at(server.function_id).refuse(piece, is_unknown=is_unknown)
 
     async def forget(self, function_id: str) -> None:
-        if function_id in self.caches:
-            self.caches.pop(function_id).end()
+        """There are no connections."""
 
     async def close(self) -> None:
-        for function_id in list(self.caches):
-            await self.forget(function_id)
+        """What edges keep outlives the control plane."""
+
+    def lose(self, function: str) -> None:
+        """The function died, and what it kept is gone."""
+        if function in self.caches:
+            self.caches.pop(function).end()

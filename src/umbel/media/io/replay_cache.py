@@ -174,8 +174,9 @@ class ReplayCache:
             kept.is_written = True
         except OSError as error:
             log.warning("replay not kept", reason=str(error))
-            self._blocks.remove(piece)
         finally:
+            if not kept.is_written:
+                self._blocks.remove(piece)
             del self._writing[piece]
             self._blocks.end(kept)
 
