@@ -102,7 +102,7 @@ async def test_what_edges_send_here_comes_from_another_origin(here: World) -> No
     ],
 )
 async def test_operators_bound_it(
-    sqlite: Database, tmp_path: Path, settings: dict[str, int], served: list[bool]
+    sqlite: Database, tmp_path: Path, settings: dict[str, Any], served: list[bool]
 ) -> None:
     system = make_system(sqlite, tmp_path, **settings)
     async with world(system, static=tmp_path / "no-build") as here:

@@ -169,11 +169,11 @@ async def test_where_live_viewers_need_all_replays_send_nothing(tmp_path: Path) 
     async with world(tmp_path) as w:
         extent = await recorded(w)
         await opened(w, "ann", extent, "pe2")
-        (at,) = (await w.system.replay_edges.all()).values()
-        assert (at.function, at.node) == ("edge-pe2-1", "pe2")
+        (at,) = (await w.system.feeding.edges.all()).values()
+        assert at.server.function_id == "edge-pe2-1"
         free = w.delivery.collector.view({}).nodes["pe2"].mbps_free
         assert at.mbps == free > 0
         event = await w.live()
         await w.watch(event, "pe2")
-        (less,) = (await w.system.replay_edges.all()).values()
+        (less,) = (await w.system.feeding.edges.all()).values()
         assert less.mbps < at.mbps

@@ -12,7 +12,7 @@ from umbel.delivery.policy.qos import Qos
 from umbel.delivery.policy.sls import Sls
 from umbel.delivery.policy.virca import Virca
 from umbel.delivery.replays import rules
-from umbel.delivery.replays.model import ReplayLoad
+from umbel.delivery.replays.model import ReplayLoad, ReplayViewer
 from umbel.delivery.trees.view import NoCapacity, View
 
 CAPTURE, MBPS = "cap_1", 3.0
@@ -35,15 +35,8 @@ def chosen(
     policy: Policy | None = None,
     node: str = "pe2",
 ) -> str:
-    found = rules.choose(
-        there,
-        policy or Sls(),
-        loads,
-        holding or {},
-        capture_id=CAPTURE,
-        mbps=MBPS,
-        access_node=node,
-    )
+    viewer = ReplayViewer(capture_id=CAPTURE, access_node=node, mbps=MBPS)
+    found = rules.choose(there, policy or Sls(), loads, holding or {}, viewer)
     assert found.function.startswith(f"edge-{found.node}-")
     return found.function
 

@@ -1,5 +1,6 @@
 """Replays at an edge without I/O: grants, names, messages from outside, blocks, the allowance."""
 
+import json
 import math
 from collections.abc import Iterator
 
@@ -100,7 +101,7 @@ JSON = st.recursive(
 )
 
 
-@given(st.binary(max_size=80) | JSON.map(lambda given: messages.json.dumps(given).encode()))
+@given(st.binary(max_size=80) | JSON.map(lambda given: json.dumps(given).encode()))
 def test_whatever_comes_is_a_message_or_refused(body: bytes) -> None:
     for decode in (messages.decode_orders, messages.decode_report):
         try:

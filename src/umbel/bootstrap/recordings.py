@@ -1,7 +1,8 @@
 """Recordings, wired. Neighbour: services.py has all others."""
 
+from typing import NamedTuple
+
 from umbel.bootstrap.services import Context
-from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.replays.service import ReplayEdges
 from umbel.delivery.service import Delivery
 from umbel.delivery.thumbnails import NoThumbnail
@@ -14,6 +15,32 @@ from umbel.recordings.storyboards.service import Storyboards
 from umbel.repository.service import Repository
 
 _MIB = 2**20
+
+
+class RecordingServices(NamedTuple):
+    """What records, and what plays recordings from edges."""
+
+    recordings: Recordings
+    replay_edges: ReplayEdges
+    feeding: Feeding
+
+
+def recording_services(
+    context: Context, delivery: Delivery, repository: Repository
+) -> RecordingServices:
+    """All of it, wired."""
+    made, loop = recordings(context, delivery, repository), delivery.controller
+    edges = ReplayEdges(store=loop.replays, controller=loop, clock=context.clock)
+    feeding = Feeding(
+        database=context.database,
+        replays=made.replays,
+        edges=edges,
+        caches=context.drivers.replay_caches,
+        clock=context.clock,
+        home=context.settings.public_url,
+    )
+    edges.changed = feeding.look_again
+    return RecordingServices(made, edges, feeding)
 
 
 def recordings(context: Context, delivery: Delivery, repository: Repository) -> Recordings:
@@ -41,22 +68,3 @@ def recordings(context: Context, delivery: Delivery, repository: Repository) -> 
     )
     delivery.recorders.recordings.demand = capturing
     return served(capturing, repository, capturing.quota_bytes)
-
-
-def replay_edges(context: Context, loop: DeliveryController) -> ReplayEdges:
-    """Which edges serve viewers of recordings."""
-    return ReplayEdges(store=loop.replays, controller=loop, clock=context.clock)
-
-
-def feeding(context: Context, edges: ReplayEdges, recordings: Recordings) -> Feeding:
-    """What gives these edges the pieces that they lack."""
-    made = Feeding(
-        database=context.database,
-        replays=recordings.replays,
-        edges=edges,
-        caches=context.drivers.replay_caches,
-        clock=context.clock,
-        home=context.settings.public_url,
-    )
-    edges.changed = made.look_again
-    return made

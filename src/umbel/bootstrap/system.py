@@ -32,6 +32,7 @@ from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.node_service import NodeService
 from umbel.delivery.prepared.service import PreparedFunctions
+from umbel.delivery.replays.service import ReplayEdges
 from umbel.delivery.service import Delivery
 from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.store import DeliveryStore
@@ -92,6 +93,7 @@ class System(ports.System):
     demand: DemandService
     reminding: Reminding
     caption_reader: CaptionReader
+    replay_edges: ReplayEdges
     feeding: Feeding
     pusher: Pusher
     secrets: Secrets
@@ -211,8 +213,6 @@ async def assemble(
         settings, context.catalogue, context.clock, context.owner, context.secrets
     )
     await delivery.nodes.load()
-    recordings = recorded.recordings(context, delivery, repository)
-    replay_edges = recorded.replay_edges(context, loop)
     return System(
         settings=settings,
         database=context.database,
@@ -244,9 +244,7 @@ async def assemble(
         choosing=Choosing(mobility=mobility),
         inline=inline,
         repository=repository,
-        recordings=recordings,
-        replay_edges=replay_edges,
-        feeding=recorded.feeding(context, replay_edges, recordings),
+        **recorded.recording_services(context, delivery, repository)._asdict(),
         playouts=playout.playouts(context, delivery, repository),
         secrets=context.secrets,
         signer=context.secrets.signer,

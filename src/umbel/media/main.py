@@ -27,6 +27,10 @@ SECRET_VARIABLE = "UMBEL_MEDIA_SECRET"  # noqa: S105 -- the variable's name
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0: the kernel chooses.")]
 
+ReadyFile = Annotated[Path | None, typer.Option(help="File to write when all listeners are up.")]
+CacheRoom = Annotated[
+    int, typer.Option(min=0, help="Disk that an edge may use for recordings, in MiB.")
+]
 CaptionsEngine = Annotated[
     str, typer.Option(help="What recognises speech: pocketsphinx, command, fake, or nothing.")
 ]
@@ -50,9 +54,7 @@ def run(  # noqa: PLR0913 -- one argument per option
     http_port: Port = 0,
     udp_port: Port = 0,
     rtmp_port: Port = 0,
-    ready_file: Annotated[
-        Path | None, typer.Option(help="File to write when all listeners are up.")
-    ] = None,
+    ready_file: ReadyFile = None,
     ice_server: Annotated[
         list[str] | None, typer.Option(help="stun: or turn: URL for browsers; repeatable.")
     ] = None,
@@ -65,9 +67,7 @@ def run(  # noqa: PLR0913 -- one argument per option
     connections_per_address: Annotated[
         int, typer.Option(min=8, help="HTTP connections that one address may have.")
     ] = http.MOST_PER_ADDRESS,
-    replay_cache_mb: Annotated[
-        int, typer.Option(min=0, help="Disk that an edge may use for recordings, in MiB.")
-    ] = 0,
+    replay_cache_mb: CacheRoom = 0,
     captions_engine: CaptionsEngine = "",
     captions_command: CaptionsCommand = "",
     log_level: Annotated[

@@ -39,7 +39,7 @@ class RunningReplayEdges(Protocol):
     """Which edges serve recordings."""
 
     async def all(self) -> Mapping[str, ReplayEdge]:
-        """Those that can be told something, by function."""
+        """Those that can be reached, by function."""
 
     async def note(
         self, function: str, *, captures: Collection[str], used: Collection[str]

@@ -9,6 +9,15 @@ IDLE_S = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReplayViewer:
+    """Somebody who comes to play a capture, which takes that rate."""
+
+    capture_id: str
+    access_node: str
+    mbps: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReplaySession:
     """One viewer of a capture at one edge: who has this grant, by access node. `seen_s`: when the
     edge last said that the grant was used."""
@@ -35,8 +44,8 @@ class ReplayLoad:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayEdgeAt:
-    """An edge that serves recordings: where it is told what to do, and how much its node's live
-    viewers leave to recordings."""
+    """An edge that serves recordings: how to reach it, and the rate that its node's live viewers
+    leave to recordings."""
 
     function: str
     node: str

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.policy.base import Assignment, Policy
-from umbel.delivery.replays.model import ReplayLoad
+from umbel.delivery.replays.model import ReplayLoad, ReplayViewer
 from umbel.delivery.trees.view import EDGE, FunctionView, View
 
 MOST_VIEWERS = 200
@@ -18,18 +18,16 @@ MOST_VIEWERS = 200
 _SOURCE = "repository"
 
 
-def choose(  # noqa: PLR0913 -- what a viewer is, and what there is
+def choose(
     view: View,
     policy: Policy,
     loads: Collection[ReplayLoad],
     holding: Mapping[str, Collection[str]],
-    *,
-    capture_id: str,
-    mbps: float,
-    access_node: str,
+    viewer: ReplayViewer,
 ) -> Assignment:
     """An edge for the viewer; `holding` says by function of which captures it keeps pieces. Raises
     NoCapacity, NoSuchNode."""
+    capture_id = viewer.capture_id
     stream = f"replay/{capture_id}"
     view = _with_replays(view, loads)
     having = {load.function for load in loads if load.capture_id == capture_id}
@@ -40,9 +38,9 @@ def choose(  # noqa: PLR0913 -- what a viewer is, and what there is
         if edge.id in having and edge.role == EDGE
     )
     tree = Tree(stream=stream, branches=branches)
-    rates = {**view.stream_mbps, stream: mbps}
+    rates = {**view.stream_mbps, stream: viewer.mbps}
     view = replace(view, trees={**view.trees, stream: tree}, stream_mbps=rates)
-    return policy.assign(view, stream, access_node)
+    return policy.assign(view, stream, viewer.access_node)
 
 
 def without(view: View, silent: Collection[str]) -> View:

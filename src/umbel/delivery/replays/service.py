@@ -1,7 +1,7 @@
 """Edges for viewers of recordings: which one serves whom, as the policy says.
 
 In: a viewer's grant, capture and access node; reports of edges. Out: the edge's URL, or none where
-no edge can serve; the edges that are told what to keep. Any instance can answer. Neighbours: the
+no edge can serve; the edges that get pieces. Any instance can answer. Neighbours: the
 portal asks, recordings give edges what they lack, the loop keeps the edges running.
 """
 
@@ -16,7 +16,13 @@ from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.streams import FLEET
 from umbel.delivery.model import Tree
 from umbel.delivery.replays import rules
-from umbel.delivery.replays.model import IDLE_S, ReplayEdgeAt, ReplayLoad, ReplaySession
+from umbel.delivery.replays.model import (
+    IDLE_S,
+    ReplayEdgeAt,
+    ReplayLoad,
+    ReplaySession,
+    ReplayViewer,
+)
 from umbel.delivery.replays.store import ReplayStore
 from umbel.delivery.trees.grafting import leaf
 from umbel.delivery.trees.view import NoCapacity
@@ -32,7 +38,7 @@ _SILENT_S = 5.0
 
 @dataclass(kw_only=True)
 class ReplayEdges:
-    """`changed` is called when an edge is to be told something sooner than at its turn."""
+    """`changed` is called when another edge may serve recordings."""
 
     store: ReplayStore
     controller: DeliveryController
@@ -51,7 +57,8 @@ class ReplayEdges:
         room, or a new one is not up in time. Raises NoSuchNode."""
         async with self._choosing:
             try:
-                chosen = await self._chosen(grant_id, capture_id, access_node, mbps)
+                viewer = ReplayViewer(capture_id=capture_id, access_node=access_node, mbps=mbps)
+                chosen = await self._chosen(grant_id, viewer)
             except NoCapacity as error:
                 log.info("replay by the front end", access_node=access_node, reason=error.message)
                 return ""
@@ -103,27 +110,20 @@ class ReplayEdges:
 
     # -- inside -----------------------------------------------------------------------------
 
-    async def _chosen(self, grant_id: str, capture_id: str, access_node: str, mbps: float) -> str:
+    async def _chosen(self, grant_id: str, viewer: ReplayViewer) -> str:
         collector = self.controller.collector
         loads = await self._loads()
         view = collector.view(await self.controller.store.trees())
         silent = {one.id for one in collector.instances.values() if self._is_silent(one)}
-        found = rules.choose(
-            rules.without(view, silent),
-            self.controller.policy,
-            loads,
-            self._holding,
-            capture_id=capture_id,
-            mbps=mbps,
-            access_node=access_node,
-        )
+        view, policy = rules.without(view, silent), self.controller.policy
+        found = rules.choose(view, policy, loads, self._holding, viewer)
         session = ReplaySession(
             grant_id=grant_id,
-            access_node=access_node,
-            capture_id=capture_id,
+            access_node=viewer.access_node,
+            capture_id=viewer.capture_id,
             function=found.function,
             edge_node=found.node,
-            mbps=mbps,
+            mbps=viewer.mbps,
             seen_s=self.clock.now_s(),
         )
         edge = Tree(stream="", branches=(leaf(found.function, found.node),))

@@ -1,6 +1,6 @@
 """Recordings at edges over HTTPS on their control listeners: the real ReplayCaches.
 
-In: where a function is, and what it is told. Out: what it says. Connections are protected by the
+In: where a function is, and orders for it. Out: its reports. Connections are protected by the
 function's secret, as control channels are. Answers are bounded, and nothing in them is trusted.
 """
 
@@ -30,7 +30,7 @@ class EdgeSilent(Unavailable):
 
 
 @dataclass(frozen=True)
-class _Link:
+class _Connection:
     server: Server
     http: httpx.AsyncClient
 
@@ -39,7 +39,7 @@ class ReplayClient:
     """Edges over HTTPS."""
 
     def __init__(self) -> None:
-        self._links: dict[str, _Link] = {}
+        self._links: dict[str, _Connection] = {}
 
     async def sync(self, server: Server, orders: Orders) -> Report:
         body = messages.encode_orders(orders)
@@ -97,7 +97,7 @@ class ReplayClient:
             headers={"Authorization": f"Bearer {server.secret}"},
             timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
         )
-        self._links[server.function_id] = _Link(server, made)
+        self._links[server.function_id] = _Connection(server, made)
         if link is not None:
             await link.http.aclose()
         return made

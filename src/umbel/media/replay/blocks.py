@@ -1,7 +1,7 @@
 """Which blocks of a file hold which pieces: SIEVE decides who leaves. Pure.
 
 In: pieces with their sizes, readers that begin and end. Out: numbers of blocks to read or write.
-Blocks that somebody reads are given to nobody else until the reader is done.
+Blocks that somebody reads are not given away until the reader is done.
 """
 
 from collections import Counter

@@ -31,7 +31,7 @@ class ReplayMessageMalformed(Invalid):
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
-    """What an edge is told: how much replays may send there (Mbit/s), the front end's URL for what
+    """What an edge is to do: how much replays may send there (Mbit/s), the front end's URL for what
     it cannot serve (empty: not known), and captures that are deleted."""
 
     mbps: float
