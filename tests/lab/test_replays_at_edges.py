@@ -131,7 +131,9 @@ async def test_a_recording_is_played_from_an_edge(tmp_path: Path) -> None:
         assert await edges(made) == [edge]
 
         await refused_without_a_grant(names[1])
-        await deleted_is_gone(made, recording_id, names[1])
+        await a_revoked_link_ends(made, recording_id, at)
+        assert (await made.api.delete(f"{MINE}/{recording_id}")).status_code == 204
+        await until_status(names[1], 403)
 
 
 async def refused_without_a_grant(name: str) -> None:
@@ -145,15 +147,25 @@ async def refused_without_a_grant(name: str) -> None:
             assert (await client.get(f"{folder}/{unknown}")).status_code == 404
 
 
-async def deleted_is_gone(made: Platform, recording_id: str, name: str) -> None:
-    """The capture of which nobody keeps anything leaves the edge, too."""
-    assert (await made.api.delete(f"{MINE}/{recording_id}")).status_code == 204
+async def a_revoked_link_ends(made: Platform, recording_id: str, at: str) -> None:
+    path = f"{MINE}/{recording_id}/shares"
+    link = (await made.api.post(path, json={"expires_in_s": 3600})).json()
+    secret = link["url"].rpartition("/shared/")[2]
+    url = (await made.api.get(f"/api/v1/shared-recordings/{secret}")).json()["url"]
+    names = await Player(made, url).playlist()
+    assert names[0].startswith(at)
+    await until_status(names[1], 200)
+    assert (await made.api.delete(f"{path}/{link['id']}")).status_code == 204
+    assert (await made.api.get(url)).status_code == 403
+    await until_status(names[1], 403)
 
-    async def status() -> int:
+
+async def until_status(name: str, status: int) -> None:
+    async def asked() -> int:
         async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
             return (await client.get(name)).status_code
 
-    await until(status, lambda found: found == 404, within_s=120)
+    await until(asked, lambda found: found == status, within_s=30)
 
 
 async def test_a_killed_edge_ends_nothing(tmp_path: Path) -> None:

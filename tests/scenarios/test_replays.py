@@ -9,11 +9,16 @@ from support.world import World, world
 from umbel.catalogue.model import EventEvent, UserRole
 from umbel.compute.model import FunctionState, Scheduling
 from umbel.delivery.replays.model import IDLE_S
-from umbel.media.replay.grants import ReplayGrant
+from umbel.kit.tokens import REPLAY
+from umbel.media.io.replay_cache import WAIT_S, ReplayEnded
+from umbel.media.replay.grants import ReplayGrant, parse
 from umbel.media.replay.pieces import Piece
+from umbel.portal import grants
 from umbel.recordings.model import Extent
+from umbel.recordings.rights import Right, RightKind
 
 PASSWORD = "correct horse battery"
+EXPIRES_S = 1_700_040_000.0
 
 
 async def recorded(w: World, seconds: float = 20.0) -> Extent:
@@ -44,23 +49,32 @@ async def until_edges(w: World, expected: list[str], within_s: float) -> None:
     await until(holds, within_s=within_s, why=f"{expected} are the edges, not {edges(w)}")
 
 
+async def grant(w: World, who: str, extent: Extent) -> ReplayGrant:
+    """What somebody has whom ann gave her recording's playlist."""
+    (kept,), _ = await w.system.recordings.of("ann")
+    right = Right(kind=RightKind.RECORDING, of=kept.recording.id, username=who)
+    token, _ = grants.grant(w.system, extent, right, until_s=EXPIRES_S)
+    claims = w.system.verifier.verify(token, REPLAY, now_s=w.clock.now_s())
+    return parse(claims, token)
+
+
 async def opened(w: World, who: str, extent: Extent, node: str) -> str:
-    base = await w.system.replay_edges.open(who, extent.capture_id, node, 3.0)
-    assert base == await w.system.replay_edges.find(who, node)
+    id_ = (await grant(w, who, extent)).id
+    base = await w.system.replay_edges.open(id_, extent.capture_id, node, 3.0)
+    assert base == await w.system.replay_edges.find(id_, node)
     return base
 
 
-def grant(who: str, extent: Extent) -> ReplayGrant:
-    return ReplayGrant(
-        id=who, capture_id=extent.capture_id, from_s=None, until_s=None, expires_s=9e9
-    )
+async def found(w: World, who: str, extent: Extent, node: str) -> str:
+    """The edge that serves them already."""
+    return await w.system.replay_edges.find((await grant(w, who, extent)).id, node)
 
 
 async def play(w: World, function: str, who: str, extent: Extent, number: int) -> bytes:
     """A segment, as the edge gives it to a viewer."""
     cache = w.replays.at(function)
     piece = Piece(capture_id=extent.capture_id, kind="segment", number=number)
-    reading = await cache.open(grant(who, extent), piece)
+    reading = await cache.open(await grant(w, who, extent), piece)
     try:
         with standing_still():
             return b"".join([chunk async for chunk in cache.read(reading)])
@@ -86,9 +100,36 @@ async def test_an_edge_comes_for_replays_and_goes_with_the_last(tmp_path: Path) 
             await asyncio.sleep(IDLE_S / 2)
             await play(w, "edge-pe2-1", "bob", extent, 1)
         assert edges(w) == ["edge-pe2-1"]
-        assert await w.system.replay_edges.find("bob", "pe2") == first
+        assert await found(w, "bob", extent, "pe2") == first
         await until_edges(w, [], within_s=IDLE_S + 30)
-        assert await w.system.replay_edges.find("bob", "pe2") == ""
+        assert await found(w, "bob", extent, "pe2") == ""
+
+
+@scenario
+async def test_who_has_no_right_any_more_is_refused_within_a_round(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        extent = await recorded(w)
+        await opened(w, "ann", extent, "pe2")
+        assert await play(w, "edge-pe2-1", "ann", extent, 1)
+        lost = await grant(w, "ann", extent)
+        (kept,), _ = await w.system.recordings.of("ann")
+        await w.system.recordings.delete("ann", kept.recording.id)
+        cache = w.replays.at("edge-pe2-1")
+        piece = Piece(capture_id=extent.capture_id, kind="segment", number=1)
+
+        async def is_refused() -> bool:
+            try:
+                cache.close(await cache.open(lost, piece))
+            except ReplayEnded:
+                return True
+            return False
+
+        await until(is_refused, within_s=WAIT_S + 2, why="the right ended")
+
+        async def is_gone() -> bool:
+            return cache.kept_bytes == 0
+
+        await until(is_gone, within_s=90, why="nobody keeps anything of it")
 
 
 @scenario
@@ -124,12 +165,12 @@ async def test_an_edge_that_dies_comes_back(tmp_path: Path) -> None:
         await w.kill("edge-pe2-1")
 
         async def is_gone() -> bool:
-            return await w.system.replay_edges.find("ann", "pe2") == ""
+            return await found(w, "ann", extent, "pe2") == ""
 
         await until(is_gone, within_s=5, why="the front end serves as soon as the edge is gone")
 
         async def is_back() -> bool:
-            return await w.system.replay_edges.find("ann", "pe2") != ""
+            return await found(w, "ann", extent, "pe2") != ""
 
         await until(is_back, within_s=15, why="the edge is back")
         assert base
@@ -159,7 +200,7 @@ async def test_a_node_that_drains_is_left(tmp_path: Path) -> None:
         await opened(w, "ann", extent, "pe2")
         await w.system.nodes.schedule("pe2", Scheduling.DRAINING, by="test")
         await until_edges(w, [], within_s=30)
-        assert await w.system.replay_edges.find("ann", "pe2") == ""
+        assert await found(w, "ann", extent, "pe2") == ""
         assert await opened(w, "ann", extent, "pe2")
         assert [name for name in edges(w) if "pe2" in name] == []
 

@@ -2,13 +2,20 @@
 away what it cannot serve. The file is real, time is virtual."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from support.virtual import scenario, standing_still
 from umbel.kit.clock import LoopClock
 from umbel.media.io import replay_cache
-from umbel.media.io.replay_cache import MOST_OF_GRANT, WAIT_S, ReplayCache, ReplayElsewhere
+from umbel.media.io.replay_cache import (
+    MOST_OF_GRANT,
+    WAIT_S,
+    ReplayCache,
+    ReplayElsewhere,
+    ReplayEnded,
+)
 from umbel.media.replay.grants import ReplayGrant
 from umbel.media.replay.messages import Orders
 from umbel.media.replay.pieces import Piece, PieceUnknown, Span
@@ -21,7 +28,9 @@ BODY = bytes(range(256)) * 1500
 def grant(
     id_: str = "ann", from_s: float | None = None, until_s: float | None = None
 ) -> ReplayGrant:
-    return ReplayGrant(id=id_, capture_id="cap_1", from_s=from_s, until_s=until_s, expires_s=2e9)
+    return ReplayGrant(
+        id=id_, capture_id="cap_1", from_s=from_s, until_s=until_s, expires_s=2e9, token=f"t-{id_}"
+    )
 
 
 def segment(number: int) -> Piece:
@@ -69,8 +78,8 @@ async def test_it_asks_once_however_many_wait() -> None:
     assert report.wanted == ()
     assert report.captures == ("cap_1",)
     assert report.kept_bytes == len(BODY)
-    assert "ann" in report.used
-    assert (await one.sync(PLENTY)).used == (), "each use is told once"
+    assert "t-ann" in report.used
+    assert (await one.sync(PLENTY)).used == (), "each use is reported once"
     one.end()
 
 
@@ -143,6 +152,32 @@ async def test_live_viewers_come_first() -> None:
     assert one.home == "http://front"
     with pytest.raises(ReplayElsewhere):
         await read(one, grant(), 0)
+    one.end()
+
+
+@scenario
+async def test_who_has_no_right_any_more_gets_nothing() -> None:
+    one = cache()
+    await one.sync(PLENTY)
+    await put(one, 0)
+    reports = asyncio.create_task(one.sync(PLENTY))
+    await asyncio.sleep(0)
+    began_s = one.clock.monotonic_s()
+    assert await read(one, grant(), 0) == BODY
+    assert (await reports).used == ("t-ann",)
+    assert one.clock.monotonic_s() == began_s, "a new grant is reported at once"
+    assert await read(one, grant(), 0) == BODY
+    report = await one.sync(replace(PLENTY, ended=("ann",)))
+    assert report.used == ("t-ann",), "and in each round in which it was used"
+    with pytest.raises(ReplayEnded):
+        await read(one, grant(), 0)
+    assert await read(one, grant("bob"), 0) == BODY
+    waiting = asyncio.create_task(read(one, grant("cecil"), 1))
+    await asyncio.sleep(0)
+    await one.sync(replace(PLENTY, ended=("cecil",)))
+    await put(one, 1)
+    with pytest.raises(ReplayEnded):
+        await waiting
     one.end()
 
 

@@ -25,13 +25,15 @@ TIMES = st.none() | st.floats(0, 2e9)
 def test_a_grant_says_what_it_covers(from_s: float | None, until_s: float | None) -> None:
     signer = Signer(tokens.new_private_key())
     claims = Claims(
-        subject="cap_1", scope=grants.scope_of(from_s, until_s), expires_s=2_000_000_000.0
+        subject="cap_1",
+        scope=grants.scope_of(from_s, until_s) + "/share/x/y",
+        expires_s=2_000_000_000.0,
     )
     token = signer.sign(claims, tokens.REPLAY)
     read = Verifier(signer.public_key).verify(token, tokens.REPLAY, now_s=0.0)
     grant = grants.parse(read, token)
     assert (grant.capture_id, grant.from_s, grant.until_s) == ("cap_1", from_s, until_s)
-    assert grant.id == grants.id_of(token)
+    assert (grant.id, grant.right) == (grants.id_of(token), "share/x/y")
     assert grant.id not in token
     assert grant.covers(-math.inf, math.inf), "a section belongs to all times"
     assert grant.covers(5.0, 7.0) == (
@@ -39,7 +41,7 @@ def test_a_grant_says_what_it_covers(from_s: float | None, until_s: float | None
     )
 
 
-@pytest.mark.parametrize("scope", ["", "1", "1/2/3", "a/b", "one"])
+@pytest.mark.parametrize("scope", ["", "1", "1/2", "x/2/3", "a/b", "one"])
 def test_a_strange_scope_grants_nothing(scope: str) -> None:
     with pytest.raises(TokenInvalid):
         grants.parse(Claims(subject="cap_1", scope=scope, expires_s=1.0), "token")
@@ -79,7 +81,7 @@ PIECES = st.builds(
 
 @given(st.floats(0, 1e6), st.text(max_size=100), NAMES)
 def test_orders_arrive(mbps: float, home: str, dropped: tuple[str, ...]) -> None:
-    orders = Orders(mbps=mbps, home=home, dropped=dropped)
+    orders = Orders(mbps=mbps, home=home, dropped=dropped, ended=dropped)
     assert messages.decode_orders(messages.encode_orders(orders)) == orders
 
 

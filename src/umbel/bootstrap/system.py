@@ -99,11 +99,20 @@ class System(ports.System):
     secrets: Secrets
     overlay: "Switched | None" = None
 
+    def __post_init__(self) -> None:
+        self.feeding.is_ended = self.is_replay_ended
+
     def app(self) -> "FastAPI":
         """The front end. It is loaded here, which takes a third of a whole start."""
         from umbel.portal.app import create_app  # noqa: PLC0415
 
         return create_app(self)
+
+    async def is_replay_ended(self, token: str) -> bool:
+        """Whether the token's holder may not play the recording any more."""
+        from umbel.portal import grants  # noqa: PLC0415
+
+        return await grants.is_ended(self, token)
 
     async def succeed(self, owners: Sequence[str]) -> None:
         """Take over at once what these instances held, which have ended."""

@@ -10,8 +10,8 @@ import math
 from umbel.catalogue.model import Event, NoSuchEvent, NoSuchUser
 from umbel.catalogue.visibility.model import PassPhraseNeeded, Watcher
 from umbel.catalogue.visibility.rules import watch_right
-from umbel.kit.errors import Forbidden
-from umbel.kit.tokens import REPLAY, Claims, TokenInvalid
+from umbel.kit.errors import Forbidden, Unauthenticated
+from umbel.kit.tokens import REPLAY, Claims, TokenForeign, TokenInvalid
 from umbel.media.replay import grants
 from umbel.portal import auth
 from umbel.portal.ports import System
@@ -56,6 +56,15 @@ async def extent_of(system: System, token: str) -> Extent:
         raise TokenInvalid from error
     await _require(system, right)
     return Extent(capture_id=given.capture_id, from_s=given.from_s, until_s=given.until_s)
+
+
+async def is_ended(system: System, token: str) -> bool:
+    """Whether its holder may not play any more, whatever the token says. Raises Unavailable."""
+    try:
+        await extent_of(system, token)
+    except (GrantEnded, TokenForeign, Unauthenticated):
+        return True
+    return False
 
 
 def right_to(event: Event, by: Watcher) -> Right:

@@ -6,8 +6,8 @@ an edge needs no way to the front end. Neighbour: `media.io.replay_cache` at the
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -16,6 +16,7 @@ from umbel.kit.controller import Controller
 from umbel.kit.db import Database
 from umbel.kit.errors import UmbelError
 from umbel.media.ports import ReplayCaches
+from umbel.media.replay import grants
 from umbel.media.replay.messages import Orders
 from umbel.media.replay.pieces import Piece, PieceUnknown, Span
 from umbel.recordings import store
@@ -36,7 +37,8 @@ _UNKNOWN = (NoSuchPiece, NoSuchRecording, NothingRecorded, PieceUnknown)
 
 @dataclass(kw_only=True)
 class Feeding:
-    """`home` is the front end's URL for viewers, empty where the operator named none."""
+    """`home` is the front end's URL for viewers, empty where the operator named none. `is_ended`
+    says of a token whether its holder may not play any more."""
 
     database: Database
     replays: Replays
@@ -44,8 +46,9 @@ class Feeding:
     caches: ReplayCaches
     clock: Clock
     home: str = ""
+    is_ended: Callable[[str], Awaitable[bool]] = field(default=lambda _: _never())
     _known: Mapping[str, ReplayEdge] = field(default_factory=dict)
-    _deleted: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _next: dict[str, Orders] = field(default_factory=dict)
     _looks: Controller = field(init=False)
     _feeds: Controller = field(init=False)
     _giving: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_GIVEN))
@@ -76,7 +79,7 @@ class Feeding:
     async def _feed(self, function: str) -> float | None:
         edge = self._known.get(function)
         if edge is None:
-            self._deleted.pop(function, None)
+            self._next.pop(function, None)
             await self.caches.forget(function)
             await self._feeds.forget(function)
             return None
@@ -91,12 +94,22 @@ class Feeding:
 
     async def feed(self, function: str, edge: ReplayEdge) -> None:
         """One turn: tell the edge, hear what it lacks, give it that. Raises Unavailable."""
-        dropped = self._deleted.pop(function, ())
-        orders = Orders(mbps=edge.mbps, home=self.home, dropped=dropped)
+        orders = self._next.pop(function, Orders(mbps=0.0))
+        orders = replace(orders, mbps=edge.mbps, home=self.home)
         report = await self.caches.sync(edge.server, orders)
-        await asyncio.gather(*(self._give(edge, piece) for piece in report.wanted))
-        await self.edges.note(function, captures=report.captures, used=report.used)
-        self._deleted[function] = await self.database.read(store.missing, report.captures)
+        giving = asyncio.gather(*(self._give(edge, piece) for piece in report.wanted))
+        try:
+            ended = await self._ended(report.used)
+        finally:
+            await giving
+        dropped = await self.database.read(store.missing, report.captures)
+        self._next[function] = Orders(mbps=0.0, dropped=dropped, ended=ended)
+        used = [grants.id_of(token) for token in report.used]
+        await self.edges.note(function, captures=report.captures, used=used)
+
+    async def _ended(self, tokens: Sequence[str]) -> tuple[str, ...]:
+        """The ids of grants whose holders may not play any more."""
+        return tuple([grants.id_of(one) for one in tokens if await self.is_ended(one)])
 
     async def _give(self, edge: ReplayEdge, piece: Piece) -> None:
         async with self._giving:
@@ -115,3 +128,7 @@ class Feeding:
         if piece.kind == "init":
             return Span(), await self.replays.section(extent, piece.number)
         return await self.replays.whole(extent, piece.number)
+
+
+async def _never() -> bool:
+    return False

@@ -8,7 +8,7 @@ Neighbours: replay/ decides what is kept; the server's HTTP calls this.
 import asyncio
 import os
 import tempfile
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import IO
@@ -16,12 +16,12 @@ from typing import IO
 import structlog
 
 from umbel.kit.clock import Clock
-from umbel.kit.errors import UmbelError, Unavailable
+from umbel.kit.errors import Forbidden, UmbelError, Unavailable
 from umbel.kit.signal import Signal
 from umbel.media.replay.allowance import Allowance
 from umbel.media.replay.blocks import Blocks, Kept
 from umbel.media.replay.grants import ReplayGrant
-from umbel.media.replay.messages import MOST_NAMED, MOST_WANTED, Orders, Report
+from umbel.media.replay.messages import MOST_NAMED, MOST_USED, MOST_WANTED, Orders, Report
 from umbel.media.replay.pieces import Piece, PieceUnknown, Span
 
 log = structlog.get_logger(__name__)
@@ -34,6 +34,14 @@ MOST_ACTIVE = 256
 """Requests that wait or are being answered, and of one grant: players ask for a few at once."""
 MOST_OF_GRANT = 8
 _MOST_LACKING = 256
+_MOST_GRANTS = 4_096
+
+
+class ReplayEnded(Forbidden):
+    """This may not be played any more: it was deleted, its link was revoked, or the event is not
+    open to you any more. Open its page again."""
+
+    code = "umbel.replay_ended"
 
 
 class ReplayElsewhere(Unavailable):
@@ -83,7 +91,9 @@ class ReplayCache:
     _lacking: dict[Piece, _Lacking] = field(default_factory=dict)
     _writing: dict[Piece, tuple[bytes, Span]] = field(default_factory=dict)
     _active: Counter[str] = field(default_factory=Counter)
-    _used: set[str] = field(default_factory=set)
+    _used: dict[str, str] = field(default_factory=dict)
+    _reported: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _ended: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _asked: Signal = field(default_factory=Signal)
     _allowance: Allowance = field(default_factory=Allowance)
 
@@ -98,7 +108,7 @@ class ReplayCache:
     # -- viewers --------------------------------------------------------------------------------
 
     async def open(self, grant: ReplayGrant, piece: Piece) -> Reading:
-        """The piece, if the grant reaches it. Raises PieceUnknown, ReplayElsewhere."""
+        """The piece, if the grant reaches it. Raises PieceUnknown, ReplayEnded, ReplayElsewhere."""
         self._enter(grant)
         try:
             reading, span = await self._found(grant, piece)
@@ -135,22 +145,26 @@ class ReplayCache:
     # -- the control plane ----------------------------------------------------------------------
 
     async def sync(self, orders: Orders) -> Report:
-        """Do as told, and say what is lacking: waits for something, up to WAIT_S."""
+        """Do it, and say what is lacking: waits for something, or a new grant, up to WAIT_S."""
         self._allowance.set(orders.mbps, self.clock.monotonic_s())
         self.home = orders.home
         for capture_id in orders.dropped:
             self._blocks.drop(capture_id)
+        for grant_id in orders.ended:
+            _remember(self._ended, grant_id)
         give_up_s = self.clock.monotonic_s() + WAIT_S
-        while not (wanted := self._take_wanted()):
+        while not (wanted := self._take_wanted()) and not self._used.keys() - self._reported:
             left_s = give_up_s - self.clock.monotonic_s()
             if left_s <= 0 or not await self._asked.listen().wait(left_s):
                 break
-        used = tuple(self._used)[:MOST_NAMED]
-        self._used.difference_update(used)
+        used = dict(list(self._used.items())[:MOST_USED])
+        for grant_id in used:
+            del self._used[grant_id]
+            _remember(self._reported, grant_id)
         return Report(
             wanted=wanted,
             captures=tuple(self._blocks.captures[:MOST_NAMED]),
-            used=used,
+            used=tuple(used.values()),
             hits=self.counts.hits,
             misses=self.counts.misses,
             kept_bytes=self.kept_bytes,
@@ -213,6 +227,8 @@ class ReplayCache:
 
     def _refusal(self, grant: ReplayGrant, reading: Reading, span: Span) -> UmbelError | None:
         """Why the piece is not for this viewer, or not now."""
+        if grant.id in self._ended:
+            return ReplayEnded()
         if not grant.covers(span.began_s, span.ended_s):
             return PieceUnknown()
         if not self._allowance.take(reading.size, self.clock.monotonic_s()):
@@ -250,12 +266,16 @@ class ReplayCache:
         return tuple(wanted)
 
     def _enter(self, grant: ReplayGrant) -> None:
+        if grant.id in self._ended:
+            raise ReplayEnded
         is_full = self._active.total() >= MOST_ACTIVE or self._active[grant.id] >= MOST_OF_GRANT
         if is_full or self.capacity_bytes <= 0:
             raise self._elsewhere()
         self._active[grant.id] += 1
-        if len(self._used) < 4 * MOST_NAMED:
-            self._used.add(grant.id)
+        if len(self._used) < _MOST_GRANTS:
+            self._used[grant.id] = grant.token
+        if grant.id not in self._reported:
+            self._asked.notify()
 
     def _leave(self, grant_id: str) -> None:
         self._active[grant_id] -= 1
@@ -272,3 +292,11 @@ class ReplayCache:
             chunk = body[number * step : (number + 1) * step]
             if os.pwrite(file, chunk, block * step) != len(chunk):
                 raise OSError(0, "the disk is full")
+
+
+def _remember(grants: OrderedDict[str, None], grant_id: str) -> None:
+    """As the newest; the oldest of too many is forgotten."""
+    grants[grant_id] = None
+    grants.move_to_end(grant_id)
+    if len(grants) > _MOST_GRANTS:
+        grants.popitem(last=False)

@@ -5,7 +5,7 @@ end. The front end and edges read the same tokens. Neighbour: `portal.grants` ma
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from umbel.kit.tokens import Claims, TokenInvalid
 
@@ -23,6 +23,7 @@ class ReplayGrant:
     until_s: float | None
     expires_s: float
     right: str = ""
+    token: str = field(default="", repr=False)
 
     def covers(self, began_s: float, ended_s: float) -> bool:
         """Whether something of what was recorded in that time may be played."""
@@ -49,6 +50,7 @@ def parse(claims: Claims, token: str) -> ReplayGrant:
         from_s=from_s,
         until_s=until_s,
         right=right,
+        token=token,
         expires_s=claims.expires_s,
     )
 

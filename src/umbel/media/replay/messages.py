@@ -19,7 +19,10 @@ MOST_WANTED = 64
 MOST_NAMED = 1_000
 """Captures or grants that one message names."""
 MOST_MESSAGE_BYTES = 512 * 1024
+MOST_USED = 400
+"""Grants that one report names."""
 _LONGEST_NAME = 200
+_LONGEST_TOKEN = 1_000
 
 
 class ReplayMessageMalformed(Invalid):
@@ -32,17 +35,19 @@ class ReplayMessageMalformed(Invalid):
 @dataclass(frozen=True, kw_only=True)
 class Orders:
     """What an edge is to do: how much replays may send there (Mbit/s), the front end's URL for what
-    it cannot serve (empty: not known), and captures that are deleted."""
+    it cannot serve (empty: not known), captures that are deleted, and the ids of grants whose
+    holders have no right any more."""
 
     mbps: float
     home: str = ""
     dropped: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What an edge says: pieces it lacks, captures of which it keeps something, the grants that
-    were used since the last report, and counters."""
+    """What an edge says: pieces it lacks, captures of which it keeps something, the tokens of the
+    grants that were used since the last report, and counters."""
 
     wanted: tuple[Piece, ...] = ()
     captures: tuple[str, ...] = ()
@@ -54,7 +59,12 @@ class Report:
 
 def encode_orders(orders: Orders) -> bytes:
     """As JSON."""
-    body = {"mbps": orders.mbps, "home": orders.home, "dropped": orders.dropped}
+    body = {
+        "mbps": orders.mbps,
+        "home": orders.home,
+        "dropped": orders.dropped,
+        "ended": orders.ended,
+    }
     return json.dumps(body).encode()
 
 
@@ -67,7 +77,12 @@ def decode_orders(body: bytes) -> Orders:
     if not (math.isfinite(mbps) and mbps >= 0):
         raise ReplayMessageMalformed
     home = given.get("home", "")
-    return Orders(mbps=mbps, home=_text(home), dropped=_names(given.get("dropped", ())))
+    return Orders(
+        mbps=mbps,
+        home=_text(home),
+        dropped=_names(given.get("dropped", ())),
+        ended=_names(given.get("ended", ())),
+    )
 
 
 def encode_report(report: Report) -> bytes:
@@ -89,7 +104,7 @@ def decode_report(body: bytes) -> Report:
     return Report(
         wanted=_list(given.get("wanted", ()), _piece, MOST_WANTED),
         captures=_names(given.get("captures", ())),
-        used=_names(given.get("used", ())),
+        used=_list(given.get("used", ()), _token, MOST_USED),
         hits=_count(given.get("hits", 0)),
         misses=_count(given.get("misses", 0)),
         kept_bytes=_count(given.get("kept_bytes", 0)),
@@ -120,6 +135,12 @@ def _names(given: object) -> tuple[str, ...]:
 
 def _text(given: object) -> str:
     if not isinstance(given, str) or len(given) > _LONGEST_NAME:
+        raise ReplayMessageMalformed
+    return given
+
+
+def _token(given: object) -> str:
+    if not isinstance(given, str) or len(given) > _LONGEST_TOKEN:
         raise ReplayMessageMalformed
     return given
 
