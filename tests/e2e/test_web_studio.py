@@ -145,6 +145,8 @@ async def test_an_encoder_as_obs_sets_it_by_itself_is_warned_about(tmp_path: Pat
         await expect(warning).to_be_visible(timeout=DECODED_S * 1000)
         stream = (await made.get(f"events/{event.id}"))["stream"]
         assert stream["key_interval_s"] == pytest.approx(250 / encoder.FPS, abs=0.5)
+        assert stream["fps"] == pytest.approx(encoder.FPS, rel=0.1)
+        assert stream["packet_loss"] == 0.0
 
 
 async def test_a_viewer_may_not_publish(tmp_path: Path) -> None:

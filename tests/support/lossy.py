@@ -13,6 +13,7 @@ from umbel.media.model import Target
 from umbel.media.rtp import feedback, packet
 from umbel.media.rtp.feedback import PacketsMissed
 
+_LARGE_BYTES = 300
 Number = tuple[int, int]
 """A packet's SSRC and sequence number."""
 
@@ -77,8 +78,56 @@ class Lossy(asyncio.DatagramProtocol):
 
 
 class _Back(asyncio.DatagramProtocol):
-    def __init__(self, hop: Lossy) -> None:
+    def __init__(self, hop: "Lossy | LossyLink") -> None:
         self._hop = hop
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._hop.send_back(data)
+
+
+@dataclass
+class LossyLink(asyncio.DatagramProtocol):
+    """A way to one UDP port, whatever the datagrams are: of the large ones to it each `every`-th is
+    lost, and none of those back. With 0 nothing is lost. `passed` and `lost` count the large."""
+
+    receiver: tuple[str, int]
+    every: int
+    passed: int = 0
+    lost: int = 0
+    _sender: tuple[str, int] | None = None
+    _front: asyncio.DatagramTransport | None = None
+    _back: asyncio.DatagramTransport | None = None
+
+    @property
+    def port(self) -> int:
+        """Where to send, at the receiver's address."""
+        assert self._front is not None
+        return int(self._front.get_extra_info("sockname")[1])
+
+    async def open(self) -> None:
+        """Relay from now on."""
+        loop = asyncio.get_running_loop()
+        address = self.receiver[0]
+        self._front, _ = await loop.create_datagram_endpoint(lambda: self, (address, 0))
+        self._back, _ = await loop.create_datagram_endpoint(
+            lambda: _Back(self), local_addr=(address, 0), remote_addr=self.receiver
+        )
+
+    def close(self) -> None:
+        for transport in (self._front, self._back):
+            if transport is not None:
+                transport.close()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._sender = addr
+        assert self._back is not None
+        if len(data) > _LARGE_BYTES:
+            if self.every and (self.passed + self.lost) % self.every == self.every - 1:
+                self.lost += 1
+                return
+            self.passed += 1
+        self._back.sendto(data)
+
+    def send_back(self, data: bytes) -> None:
+        if self._sender is not None and self._front is not None:
+            self._front.sendto(data, self._sender)

@@ -164,6 +164,9 @@ _INGEST = st.builds(
     transcoding=_NAMES,
     error=_NAMES,
     key_interval_s=st.integers(0, 60_000).map(lambda n: n / 1000),
+    fps=st.integers(0, 12_000).map(lambda n: n / 100),
+    packet_loss=st.integers(0, 10_000).map(lambda n: n / 10_000),
+    frame_loss=st.integers(0, 10_000).map(lambda n: n / 10_000),
 )
 _STATES = st.builds(
     StreamState,

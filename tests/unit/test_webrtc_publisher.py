@@ -14,6 +14,7 @@ from support.webrtc_client import (
 from support.webrtc_wire import CLIENT, SERVER, Collected, Wire, answer_of
 from umbel.media.rtp import packet as rtp
 from umbel.media.rtp import rtcp
+from umbel.media.rtp.arrivals import Arrived
 from umbel.media.rtp.packet import RtpPacket
 from umbel.media.rtp.rtcp import (
     Nack,
@@ -78,6 +79,8 @@ def test_gaps_are_asked_for_and_filled_in_order() -> None:
     (nack, *_) = [one for one in client.reports if isinstance(one, Nack)]
     assert nack.sequences == (11, 12)
     assert sequences_of(sink) == [10]
+    assert isinstance(wire.peer, Publisher)
+    assert wire.peer.arrived == Arrived(expected=5, lost=2)
     repairs = [
         RtpPacket(
             payload_type=RTX_TYPE,
@@ -92,6 +95,7 @@ def test_gaps_are_asked_for_and_filled_in_order() -> None:
     client.send_rtp(*repairs)
     wire.settle()
     assert sequences_of(sink) == [10, 11, 12, 13, 14]
+    assert wire.peer.arrived.lost == 2, "what was asked for again was lost on the way"
 
 
 def test_a_gap_that_is_not_filled_is_given_up() -> None:

@@ -208,7 +208,9 @@ class FunctionStatus:
 @dataclass(frozen=True, kw_only=True)
 class StreamStatus:
     """How an event's stream does: what comes in, and who watches, in all `qualities` on offer.
-    `key_interval_s`: seconds between the key pictures that come in, 0 while it is not known."""
+    `key_interval_s`: seconds between the key pictures that come in, `fps`: pictures a second, each
+    0 while it is not known. `packet_loss` and `frame_loss` are shares, from 0 to 1, of the last
+    seconds: lost on the way from the encoder, and left out by it."""
 
     stream: str
     flowing: bool
@@ -223,3 +225,6 @@ class StreamStatus:
     viewers: int = 0
     qualities: tuple[str, ...] = ()
     key_interval_s: float = 0.0
+    fps: float = 0.0
+    packet_loss: float = 0.0
+    frame_loss: float = 0.0

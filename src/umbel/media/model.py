@@ -215,7 +215,9 @@ class Pulled:
 @dataclass(frozen=True, kw_only=True)
 class IngestState:
     """What an acquirer takes in: `protocol` is empty while nobody publishes. `key_interval_s`: how
-    many seconds lie between two key pictures, 0 while it is not known."""
+    many seconds lie between two key pictures, `fps`: how many pictures come in a second, each 0
+    while it is not known. Of the last ten seconds: `packet_loss`, the share of packets that were
+    lost on the way, and `frame_loss`, that of pictures which the encoder left out (0 to 1)."""
 
     protocol: str = ""
     video: str = ""
@@ -225,6 +227,9 @@ class IngestState:
     transcoding: str = ""
     error: str = ""
     key_interval_s: float = 0.0
+    fps: float = 0.0
+    packet_loss: float = 0.0
+    frame_loss: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

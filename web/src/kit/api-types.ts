@@ -4395,6 +4395,9 @@ export interface components {
             viewers: number;
             qualities: string[];
             key_interval_s: number;
+            fps: number;
+            packet_loss: number;
+            frame_loss: number;
         };
         /** @enum {string} */
         StreamRole: "acquirer" | "forwarder" | "edge" | "transcoder" | "recorder";

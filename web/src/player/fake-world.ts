@@ -85,6 +85,9 @@ export class FakeWorld {
       viewers: 1,
       qualities: this.qualities,
       key_interval_s: 1,
+      fps: 30,
+      packet_loss: 0,
+      frame_loss: 0,
     };
     return {
       id: 'ev',

@@ -308,6 +308,9 @@ class Collector:
                 if tree.stream in (stream, renditions.event_of(stream))
             ),
             key_interval_s=ingest.key_interval_s,
+            fps=ingest.fps,
+            packet_loss=ingest.packet_loss,
+            frame_loss=ingest.frame_loss,
         )
 
     def height(self, tree: Tree) -> int:

@@ -18,10 +18,13 @@ VALUES: tuple[ValueType, ...] = (
     ValueType(
         name="IngestInfo",
         doc="What is taken in; `protocol` is empty while nobody publishes, `transcoding` says what "
-        "is being converted and why. `keyIntervalS`: seconds between key pictures, 0: not known.",
+        "is being converted and why. `keyIntervalS`: seconds between key pictures, `fps`: pictures "
+        "a second, 0: not known. Of the last 10 s, from 0 to 1: `packetLoss`, packets lost on the "
+        "way, and `frameLoss`, pictures that the encoder left out.",
         fields=params(
             "protocol: String, video: String, audio: String, width: int, height: int, "
-            "transcoding: String, error: String, keyIntervalS: float"
+            "transcoding: String, error: String, keyIntervalS: float, fps: float, "
+            "packetLoss: float, frameLoss: float"
         ),
     ),
     ValueType(

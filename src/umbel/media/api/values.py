@@ -72,7 +72,13 @@ def info_to_json(info: StreamInfo) -> Json:
 def ingest_to_json(state: IngestState) -> Json:
     """An IngestInfo value."""
     fields = asdict(state)
-    return {**fields, "keyIntervalS": round(fields.pop("key_interval_s"), 3)}
+    names = {
+        "key_interval_s": "keyIntervalS",
+        "packet_loss": "packetLoss",
+        "frame_loss": "frameLoss",
+    }
+    renamed = {new: round(fields.pop(old), 4) for old, new in names.items()}
+    return {**fields, **renamed}
 
 
 def thumbnail_to_json(thumbnail: Thumbnail) -> Json:
@@ -199,8 +205,11 @@ def _ingest(value: object) -> IngestState | None:
         **texts,
         width=_int(value["width"]),
         height=_int(value["height"]),
-        # A media server that started before an update does not measure it.
+        # A media server that started before an update does not measure these.
         key_interval_s=_float(value.get("keyIntervalS")),
+        fps=_float(value.get("fps")),
+        packet_loss=_float(value.get("packetLoss")),
+        frame_loss=_float(value.get("frameLoss")),
     )
 
 

@@ -19,6 +19,7 @@ from umbel.media.ingest.sources import Network
 from umbel.media.io.ingest_ports import SrtPort, UdpPort
 from umbel.media.model import IngestState
 from umbel.media.ports import Packets, PacketSink
+from umbel.media.rtp.arrivals import Arrived, LossWindow
 from umbel.media.workers.pool import WorkerPool
 from umbel.media.workers.publication import Publication, PublicationCallbacks
 
@@ -44,6 +45,7 @@ class Claim:
         self.key_hash = digest(key) if key else ""
         self.on_revoked = on_revoked
         self.on_picture: Callable[[], None] = lambda: None
+        self.arrived: Callable[[], Arrived] = Arrived
         self.publication: Publication | None = None
 
     @property
@@ -79,6 +81,7 @@ class AdmittedStream:
         self.formats: tuple[RtpFormat, ...] = ()
         self.state = IngestState()
         self.claim: Claim | None = None
+        self.losses = LossWindow()
         self.ports: dict[str, UdpPort | SrtPort] = {}
         self._workers = workers
         self._clock = workers.clock
@@ -97,6 +100,7 @@ class AdmittedStream:
         self._leaving.clear()
         self.claim = Claim(self, protocol, key, on_revoked)
         self.state = IngestState(protocol=protocol)
+        self.losses = LossWindow()
         log.info("ingest started", stream=self.name, protocol=protocol)
         self._on_event(self.name, "started")
         return self.claim
@@ -130,6 +134,11 @@ class AdmittedStream:
             self.claim.publication.request_picture(now_s)
         else:
             self.claim.on_picture()
+
+    def tick(self, now_s: float) -> None:
+        """Look at what arrived."""
+        if self.claim is not None:
+            self.losses.sample(self.claim.arrived(), now_s)
 
     def show(self, fields: Mapping[str, Any]) -> None:
         """Show these fields of the state."""

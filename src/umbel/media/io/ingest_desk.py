@@ -6,7 +6,7 @@ transport through `claim`. Out: each stream's RTP into its sink, its IngestState
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import structlog
 
@@ -151,7 +151,10 @@ class IngestDesk:
 
     def state(self, stream: str) -> IngestState:
         """What is taken in. Raises NotAdmitted."""
-        return self._known(stream).state
+        known = self._known(stream)
+        if not known.state.protocol:
+            return known.state
+        return replace(known.state, packet_loss=known.losses.share)
 
     async def transcode(self, stream: str, codec: str, sink: PacketSink) -> PacketSink:
         """For the claim's holder: the place for its RTP and RTCP, video of payload type 97, 98 or
@@ -204,6 +207,7 @@ class IngestDesk:
             await asyncio.sleep(_HOUSEKEEPING_S)
             now_s = self._clock.monotonic_s()
             for stream in self._streams.values():
+                stream.tick(now_s)
                 for port in stream.ports.values():
                     port.handle_timer(now_s)
 

@@ -16,11 +16,13 @@ from umbel.kit import backoff
 from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError, Unavailable
 from umbel.media.ingest import keys, sources
+from umbel.media.ingest.arrivals import DatagramCounter
 from umbel.media.ingest.keys import AlreadyPublishing
 from umbel.media.ingest.sender_lock import SenderAddress, SenderBan, SenderLock
 from umbel.media.ingest.sources import Network
 from umbel.media.ports import Packets
 from umbel.media.rtp import packet as rtp
+from umbel.media.rtp.arrivals import Arrived
 from umbel.media.wire import hops
 from umbel.media.workers.forks import WorkerLost
 from umbel.media.workers.host import Message, WorkerCallbacks, WorkerProcess
@@ -46,7 +48,9 @@ class NoPort(Unavailable):
 
 
 class HeldClaim(Protocol):
-    """A claim, as a port sees it."""
+    """A claim, as a port sees it. `arrived` says how many of the publisher's packets came."""
+
+    arrived: Callable[[], Arrived]
 
     @property
     def held(self) -> bool:
@@ -89,6 +93,7 @@ class UdpPort(asyncio.DatagramProtocol):
         self._ban = SenderBan()
         self._claim: HeldClaim | None = None
         self._publication: Publication | None = None
+        self._counter = DatagramCounter()
         self._refused: set[SenderAddress] = set()
         self._transport: asyncio.DatagramTransport | None = None
         self.number = 0
@@ -121,6 +126,7 @@ class UdpPort(asyncio.DatagramProtocol):
         if not self._lock.admits(source, channel, now_s):
             self._turn_away(source, AlreadyPublishing(stream=self._policy.name))
         elif self._publication is not None:
+            self._counter.count(data)
             self._publication.feed(data)
 
     def handle_timer(self, now_s: float) -> None:
@@ -157,6 +163,8 @@ class UdpPort(asyncio.DatagramProtocol):
             self._turn_away(source, error)
             return False
         self._claim, self._publication = self._policy.enter("", self._revoked)
+        self._counter = counter = DatagramCounter()
+        self._claim.arrived = lambda: counter.arrived
         self._refused.clear()
         return True
 
@@ -193,6 +201,7 @@ class SrtPort:
         self._claim: HeldClaim | None = None
         self._publication: Publication | None = None
         self._heard_s = 0.0
+        self._arrived = Arrived()
         self._keeper: asyncio.Task[None] | None = None
 
     @classmethod
@@ -215,7 +224,9 @@ class SrtPort:
         raise NoPort
 
     def handle_timer(self, now_s: float) -> None:
-        """Let a caller go that is connected and silent."""
+        """Let a caller go that is connected and silent; ask SRT what it counted."""
+        if self._claim is not None:
+            self._tell({"op": "stats"})
         if self._claim is not None and now_s - self._heard_s > _SRT_SILENCE_S:
             self._kick()
             self._leave()
@@ -270,6 +281,8 @@ class SrtPort:
         if message["event"] == "caller":
             accept = self._admit(message["stream_id"])
             self._tell({"op": "answer", "id": message["id"], "accept": accept})
+        elif message["event"] == "stats":
+            self._arrived = Arrived(expected=message["expected"], lost=message["lost"])
         elif message["event"] == "gone":
             if self._worker is not None:
                 self._worker.drain()
@@ -281,6 +294,8 @@ class SrtPort:
             self._claim, self._publication = self._policy.enter(key, self._revoked)
         except UmbelError:
             return False
+        self._arrived = Arrived()
+        self._claim.arrived = lambda: self._arrived
         self._heard_s = self._clock.monotonic_s()
         return True
 

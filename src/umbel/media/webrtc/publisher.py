@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from umbel.media.rtp import packet as rtp
 from umbel.media.rtp import rtcp
+from umbel.media.rtp.arrivals import Arrived, RtpCounter
 from umbel.media.rtp.feedback import PICTURE_INTERVAL_S, Throttle
 from umbel.media.rtp.packet import MalformedPacket, RtpPacket
 from umbel.media.rtp.pads import Sink
@@ -48,6 +49,7 @@ class Publisher:
         media = [one for one in (self.video, self.audio) if one is not None]
         self._by_type = {one.codec.payload_type: one for one in media}
         self._by_rtx_type = {one.rtx_type: one for one in media if one.rtx_type is not None}
+        self._counter = RtpCounter()
         self._inlets: dict[int, tuple[Medium, Inlet]] = {}
         self._dropped: dict[int, int] = {}
         self._report_s = 0.0
@@ -58,6 +60,11 @@ class Publisher:
     def is_flowing(self) -> bool:
         """Whether packets came."""
         return self.received > 0
+
+    @property
+    def arrived(self) -> Arrived:
+        """How many packets came at the first attempt."""
+        return self._counter.arrived
 
     @property
     def is_waiting(self) -> bool:
@@ -121,6 +128,7 @@ class Publisher:
         if medium is not None:
             self.received += 1
             self.octets += len(packet.payload)
+            self._counter.count(data)
             inlet = self._inlet(packet.ssrc, medium)
             taken = inlet.admit(packet, now_s) if inlet is not None else []
             return self._platform(medium, taken)

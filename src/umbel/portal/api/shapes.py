@@ -208,7 +208,9 @@ class EventChange(Given):
 
 class StreamOut(BaseModel):
     """How an event's stream does. `qualities` are those on offer to viewers, the best first;
-    `key_interval_s` the seconds between key pictures, 0 while they are not known."""
+    `key_interval_s` the seconds between key pictures, and `fps` the pictures a second, each 0 while
+    it is not known. Of what the encoder sent within the last seconds, `packet_loss` is the share
+    that was lost on the way and `frame_loss` that of pictures which it left out, from 0 to 1."""
 
     flowing: bool
     protocol: str
@@ -222,6 +224,9 @@ class StreamOut(BaseModel):
     viewers: int
     qualities: list[str]
     key_interval_s: float
+    fps: float
+    packet_loss: float
+    frame_loss: float
 
 
 class EventOut(BaseModel):

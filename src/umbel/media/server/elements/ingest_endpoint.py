@@ -13,6 +13,7 @@ from umbel.kit.errors import UmbelError
 from umbel.media import roles
 from umbel.media.api import values
 from umbel.media.ingest import codecs
+from umbel.media.ingest.frame_rate import FrameRateMeter
 from umbel.media.ingest.key_pictures import KeyPictureMeter
 from umbel.media.io.ingest_claims import Claim
 from umbel.media.io.ingest_desk import IngestDesk
@@ -20,6 +21,7 @@ from umbel.media.model import INGEST_PORTS, IngestState, PayloadType, StreamStat
 from umbel.media.ports import Packets, PacketSink
 from umbel.media.rpc.faults import OperationUnsupported
 from umbel.media.rtp import h264
+from umbel.media.rtp.arrivals import Arrived
 from umbel.media.rtp.errors import PictureTooLarge
 from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
 from umbel.media.rtp.packet import RtpPacket, payload_type
@@ -67,10 +69,12 @@ class IngestEndpoint(MediaElement):
         self._addresses: dict[str, str] = {}
         self._fan = Fan(self._on_feedback)
         self._key_pictures = KeyPictureMeter()
+        self._frame_rate = FrameRateMeter()
         self._aggregate = Aggregate()
         self._pictures_requested = 0
         self._into = Guard(self._fan, self.id)
         self._fan.attach(self._key_pictures)
+        self._fan.attach(self._frame_rate)
         self._thumbnail = LiveThumbnail(self._fan, server.thumbnailer)
         self._captions = LiveCaptions(self._stream, self._fan, server.speech, server.workers)
         self.source = self._fan
@@ -101,7 +105,13 @@ class IngestEndpoint(MediaElement):
         state = self._desk.state(self._stream)
         if not state.protocol:
             return state
-        return replace(state, key_interval_s=round(self._key_pictures.interval_s, 3))
+        return replace(
+            state,
+            key_interval_s=round(self._key_pictures.interval_s, 3),
+            fps=round(self._frame_rate.fps, 2),
+            packet_loss=round(state.packet_loss, 4),
+            frame_loss=round(self._frame_rate.missing, 4),
+        )
 
     def described(self, state: StreamState, now_s: float) -> StreamState:
         known = replace(
@@ -182,6 +192,7 @@ class IngestEndpoint(MediaElement):
             on_revoked=publication.revoke,
             on_picture=publication.request_picture,
         )
+        claim.arrived = publication.arrived
         try:
             answer = publication.begin(offer, claim, self.peers)
         except BaseException:
@@ -205,6 +216,7 @@ class IngestEndpoint(MediaElement):
     def _on_event(self, what: str) -> None:
         if what == "started":
             self._key_pictures.reset()
+            self._frame_rate.reset()
             self._thumbnail.reset()
         data: Json = {"stream": self._stream, "state": self.get_state()}
         self.emit("IngestStateChanged", data)
@@ -245,6 +257,11 @@ class _WhipPublication:
     def request_picture(self) -> None:
         """A receiver needs a key picture."""
         self._server.webrtc.request_picture(self._resource)
+
+    def arrived(self) -> Arrived:
+        """How many of its packets came."""
+        stats = self._server.webrtc.stats()
+        return next((one.arrived for one in stats if one.resource == self._resource), Arrived())
 
     def packets(self, batch: Packets, now_s: float) -> None:
         if self._target is not None:

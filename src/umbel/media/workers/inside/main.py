@@ -81,6 +81,9 @@ class Worker:
             event.set()
         elif kind == "kick" and self._srt is not None:
             self._srt.kick()
+        elif kind == "stats" and self._srt is not None:
+            expected, lost = self._srt.counted()
+            self._tell({"event": "stats", "expected": expected, "lost": lost})
         elif kind == "key" and self._intake is not None:
             self._intake.request_key()
 

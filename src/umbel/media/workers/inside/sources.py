@@ -3,6 +3,7 @@
 FLV is read without GStreamer (1.22 knows no enhanced tags); MPEG-TS, RTP and SRT by it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -50,6 +51,8 @@ _SRT = (
     "srtsrc name=srt uri={uri} authentication=true keep-listening=true"
     f" latency={_SRT_LATENCY_MS} ! " + sink("out")
 )
+_SRT_CAME = re.compile(r"packets-received\\?=\\?\(gint64\\?\)(\d+)")
+_SRT_LOST = re.compile(r"packets-received-lost\\?=\\?\(int\\?\)(\d+)")
 Fail = Callable[[str], None]
 Refuse = Callable[[UmbelError], None]
 
@@ -325,6 +328,14 @@ class SrtListener:
             return True
         self._refusals.take(source, now_s)
         return False
+
+    def counted(self) -> tuple[int, int]:
+        """How many packets of the caller SRT expected, and how many of them were lost at first; it
+        asks for these again."""
+        # As text: PyGObject 3.50 frees the callers' structures before they can be read.
+        text = self._pipeline.get("srt").get_property("stats").to_string()
+        lost = sum(map(int, _SRT_LOST.findall(text)))
+        return sum(map(int, _SRT_CAME.findall(text))) + lost, lost
 
     def kick(self) -> None:
         """Disconnect the caller and listen again."""
