@@ -870,6 +870,13 @@ const messages = translate({
     'Keyframes kommen nur alle {seconds} s: Die Wiedergabe beginnt langsam. In OBS: Output > Advanced > Keyframe Interval 2 s.',
   'stream.bitrateLow':
     'Die Bitrate ist niedrig für ein Bild mit {lines} Zeilen und mehr: Es wird unscharf, wo sich viel bewegt. Erhöhen Sie die Bitrate in Ihrem Encoder, oder senden Sie ein kleineres Bild.',
+  'stream.frameRate': 'Bildrate',
+  'stream.perSecond': '{count} pro Sekunde',
+  'stream.lostPackets': 'Verlorene Pakete',
+  'stream.packetsLost':
+    'Auf dem Weg vom Encoder gehen Pakete verloren ({share}). Senken Sie die Bitrate, oder nehmen Sie ein Kabel.',
+  'stream.framesLeftOut':
+    'Der Encoder lässt Bilder aus ({share}). Senken Sie die Bitrate, oder schließen Sie dort andere Programme.',
   'stream.every': 'alle {seconds} s',
 
   'studio.cannotPublish': 'Dieses Konto kann zusehen, aber nicht senden.',

@@ -842,6 +842,12 @@ export const english = {
     'Key pictures come every {seconds} s: viewers start slowly. In OBS: Output > Advanced > Keyframe Interval 2 s.',
   'stream.bitrateLow':
     'The bitrate is low for a picture of {lines} lines and more: it blurs where much moves. Raise the bitrate in your encoder, or send a smaller picture.',
+  'stream.frameRate': 'Frame rate',
+  'stream.perSecond': '{count} per second',
+  'stream.lostPackets': 'Lost packets',
+  'stream.packetsLost': 'Packets are lost on the way from the encoder ({share}). Lower the bitrate or use a cable.',
+  'stream.framesLeftOut':
+    'The encoder leaves out pictures ({share}). Lower the bitrate, or close other programs on that computer.',
   'stream.every': 'every {seconds} s',
 
   'studio.cannotPublish': 'This account can watch, but not publish.',

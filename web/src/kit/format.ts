@@ -118,6 +118,11 @@ export function formatLatency(seconds: number): string {
   return seconds < 1 ? `${formatNumber(seconds * 1000)} ms` : `${formatNumber(seconds, 1)} s`;
 }
 
+/** A part of a whole, from 0 to 1: "3.5 %"; little is not nothing. */
+export function formatPercent(part: number): string {
+  return `${formatNumber(part * 100, part > 0 && part < 0.1 ? 1 : 0)} %`;
+}
+
 export function formatShare(used: number, of: number): string {
   return of > 0 ? `${formatNumber((used / of) * 100)} %` : '–';
 }

@@ -12,6 +12,8 @@ const stream = (part: Partial<Parameters<typeof adviceOf>[0]>) =>
     audio: 'OPUS',
     height: 720,
     mbps: 2.5,
+    packet_loss: 0,
+    frame_loss: 0,
     ...part,
   });
 
@@ -38,6 +40,8 @@ describe('what to improve in the encoder', () => {
   test.each([
     ['no sound', { audio: '' }, 'No sound arrives'],
     ['no picture', { video: '', height: 0 }, 'No picture arrives'],
+    ['lost packets', { packet_loss: 0.034 }, 'Packets are lost on the way from the encoder (3.4 %). Lower the bitrate'],
+    ['pictures that are left out', { frame_loss: 0.2 }, 'The encoder leaves out pictures (20 %).'],
     ['too few bits', { mbps: 0.4 }, 'bitrate is low for a picture of 720 lines'],
     ['too few bits for more lines', { height: 1440, mbps: 0.9 }, 'of 1080 lines'],
   ])('%s is said', (_what, part, words) => {
@@ -50,6 +54,7 @@ describe('what to improve in the encoder', () => {
   test.each([
     ['a small picture needs few bits', { height: 360, mbps: 0.3 }],
     ['the rate is not measured yet', { mbps: 0 }],
+    ['a packet is lost now and then', { packet_loss: 0.005, frame_loss: 0.01 }],
     ['the codecs are not known yet', { video: '', audio: '', height: 0, mbps: 0 }],
   ])('no warning where %s', (_why, part) => {
     expect(stream(part)).toEqual([]);

@@ -1,12 +1,17 @@
 // What a provider can improve in the encoder's settings. Pure: the stream's state in, sentences out.
 
 import { t } from '../i18n/t';
+import { formatPercent } from '../kit/format';
 import type { StreamStatus } from '../kit/types';
 
 /** A longer interval between key pictures is worth a warning. */
 const LONGEST_S = 4;
 /** By these an encoder cannot be asked for a key picture; a browser or OBS over WHIP can. */
 const WITHOUT_REQUESTS = ['rtmp', 'srt', 'rtp', 'mpegts'];
+
+/** Parts that may be missing without a warning: of packets, and of pictures. */
+const MOST_LOST = 0.01;
+const MOST_LEFT_OUT = 0.02;
 
 /** Below this rate a picture of so many lines blurs where much moves. */
 const LEAST_MBPS: readonly [height: number, mbps: number][] = [
@@ -16,7 +21,16 @@ const LEAST_MBPS: readonly [height: number, mbps: number][] = [
 
 type Facts = Pick<
   StreamStatus,
-  'flowing' | 'protocol' | 'transcoding' | 'key_interval_s' | 'video' | 'audio' | 'height' | 'mbps'
+  | 'flowing'
+  | 'protocol'
+  | 'transcoding'
+  | 'key_interval_s'
+  | 'video'
+  | 'audio'
+  | 'height'
+  | 'mbps'
+  | 'packet_loss'
+  | 'frame_loss'
 >;
 
 const isConverted = (stream: Facts): boolean => stream.transcoding.includes('video:');
@@ -30,6 +44,12 @@ export function adviceOf(stream: Facts): string[] {
   const isLong = stream.key_interval_s > LONGEST_S && WITHOUT_REQUESTS.includes(stream.protocol);
   if (stream.flowing && isLong && !isConverted(stream)) {
     advice.push(t('stream.keysRare', { seconds: Math.round(stream.key_interval_s) }));
+  }
+  if (stream.flowing && stream.packet_loss > MOST_LOST) {
+    advice.push(t('stream.packetsLost', { share: formatPercent(stream.packet_loss) }));
+  }
+  if (stream.flowing && stream.frame_loss > MOST_LEFT_OUT) {
+    advice.push(t('stream.framesLeftOut', { share: formatPercent(stream.frame_loss) }));
   }
   if (stream.flowing && stream.video === '' && stream.audio !== '') {
     advice.push(t('stream.noPicture'));

@@ -1,10 +1,13 @@
 // The state of an event's stream for its provider: the picture on air, its facts, and what to improve.
 
 import { t } from '../i18n/t';
-import { formatMbps, formatNumber, formatViewers } from '../kit/format';
+import { formatMbps, formatNumber, formatPercent, formatViewers } from '../kit/format';
 import type { LiveEvent, StreamStatus } from '../kit/types';
 import { adviceOf } from './advice';
 import { Monitor } from './monitor';
+
+/** The protocols by which a packet can be lost: RTMP's connection sends it again. */
+const COUNTED = ['whip', 'srt', 'rtp', 'mpegts'];
 
 function StreamFacts({ stream }: { stream: StreamStatus }) {
   const size = stream.width > 0 ? `${String(stream.width)} × ${String(stream.height)}` : '–';
@@ -35,6 +38,14 @@ function StreamFacts({ stream }: { stream: StreamStatus }) {
         <dd>
           {stream.key_interval_s > 0 ? t('stream.every', { seconds: formatNumber(stream.key_interval_s, 1) }) : '–'}
         </dd>
+      </div>
+      <div className="fact">
+        <dt>{t('stream.frameRate')}</dt>
+        <dd>{stream.fps > 0 ? t('stream.perSecond', { count: formatNumber(stream.fps) }) : '–'}</dd>
+      </div>
+      <div className="fact">
+        <dt>{t('stream.lostPackets')}</dt>
+        <dd>{COUNTED.includes(stream.protocol) ? formatPercent(stream.packet_loss) : '–'}</dd>
       </div>
       <div className="fact">
         <dt>{t('common.viewers')}</dt>

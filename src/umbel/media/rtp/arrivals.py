@@ -35,7 +35,7 @@ class RtpCounter:
 
     def __init__(self) -> None:
         self._past = Arrived()
-        self._sources: dict[int, _Source] = {}
+        self._sources: dict[int, _CountedSource] = {}
 
     @property
     def arrived(self) -> Arrived:
@@ -59,10 +59,10 @@ class RtpCounter:
             before = self._sources.pop(next(iter(self._sources)))
         if before is not None:
             self._past += before.arrived
-        self._sources[ssrc] = _Source(sequence)
+        self._sources[ssrc] = _CountedSource(sequence)
 
 
-class _Source:
+class _CountedSource:
     """One SSRC. A packet that came late was not lost."""
 
     def __init__(self, sequence: int) -> None:
