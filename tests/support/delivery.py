@@ -244,6 +244,9 @@ class MemoryReplayEdges:
     async def find(self, grant_id: str, access_node: str) -> str:
         return self.opened.get((grant_id, access_node), "")
 
+    async def viewers(self) -> dict[str, int]:
+        return {"edge-pe4-1": len(self.opened)} if self.opened else {}
+
     async def open(self, grant_id: str, capture_id: str, access_node: str, mbps: float) -> str:
         assert capture_id
         assert mbps > 0

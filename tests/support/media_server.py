@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +67,14 @@ class Ground:
     encoders: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(
-        self, function_id: str, role: str, address: str, *, control_port: int = 0, tls_port: int = 0
+        self,
+        function_id: str,
+        role: str,
+        address: str,
+        *,
+        control_port: int = 0,
+        tls_port: int = 0,
+        more: Sequence[str] = (),
     ) -> MediaProcess:
         """A media server, when all its listeners are up."""
         key, ready = self.folder / "viewers.pem", self.folder / f"{function_id}.ready"
@@ -76,7 +83,7 @@ class Ground:
         log = self.folder / f"{function_id}.log"
         command = [sys.executable, "-m", "umbel.media", "--id", function_id, "--role", role]
         command += ["--address", address, "--ready-file", str(ready), "--public-key", str(key)]
-        command += ["--control-port", str(control_port), "--tls-port", str(tls_port)]
+        command += ["--control-port", str(control_port), "--tls-port", str(tls_port), *more]
         environment = {**os.environ, "UMBEL_MEDIA_SECRET": SECRET, "PYTHONPATH": _source()}
         with log.open("ab") as stderr:
             process = subprocess.Popen(command, env=environment, stderr=stderr)

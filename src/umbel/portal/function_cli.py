@@ -24,7 +24,18 @@ Name = Annotated[str, typer.Argument(help="the snapshot's name: a-z, 0-9 and -")
 @app.command("list")
 def list_functions(context: typer.Context) -> None:
     """Show what runs on the nodes, and what it carries."""
-    columns = ("id", "owner", "node", "state", "address", "cores", "MiB", "viewers", "Mbit/s")
+    columns = (
+        "id",
+        "owner",
+        "node",
+        "state",
+        "address",
+        "cores",
+        "MiB",
+        "viewers",
+        "replays",
+        "Mbit/s",
+    )
     with errors_on_stderr(), signed_in(context.obj) as api:
         table = Table(*columns, box=None)
         for one in api.get(FUNCTIONS):
@@ -36,6 +47,7 @@ def list_functions(context: typer.Context) -> None:
                 f"{one['cpu_cores']:.2f}",
                 f"{one['rss_mb']:.0f}",
                 str(one["viewers"]),
+                str(one["replay_viewers"]),
                 f"{one['mbps_out']:.1f}",
             )
     Console().print(table)

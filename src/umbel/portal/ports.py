@@ -95,6 +95,9 @@ class ReplayPlacing(Protocol):
         """The base URL of an edge for the viewer; empty where none can serve. Raises NoSuchNode
         (404)."""
 
+    async def viewers(self) -> Mapping[str, int]:
+        """How many viewers of recordings each edge has, by function."""
+
 
 class Ingesting(Protocol):
     """For providers."""

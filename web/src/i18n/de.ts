@@ -434,6 +434,7 @@ const messages = translate({
   'net.function': 'Funktion',
   'net.inThisTree': 'In diesem Baum',
   'net.sent': 'Gesendet',
+  'net.replayViewers': 'Von Aufnahmen',
   'net.memory': 'Arbeitsspeicher',
   'net.noFunctions': 'Es laufen keine Funktionen. Der erste Anbieter oder Zuschauer startet eine.',
   'net.power': 'Leistung',

@@ -418,6 +418,7 @@ export const english = {
   'net.function': 'Function',
   'net.inThisTree': 'In this tree',
   'net.sent': 'Sent',
+  'net.replayViewers': 'Of recordings',
   'net.memory': 'Memory',
   'net.noFunctions': 'No functions are running. The first provider or viewer starts one.',
   'net.power': 'Power',

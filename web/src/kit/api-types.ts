@@ -3331,6 +3331,7 @@ export interface components {
             rss_mb: number;
             streams: string[];
             viewers: number;
+            replay_viewers: number;
             mbps_out: number;
             is_suspended: boolean;
         };

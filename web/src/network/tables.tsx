@@ -60,6 +60,7 @@ export function NetworkTables({ nodes, links, functions, tree, trails }: Picture
           t('net.state'),
           t('net.inThisTree'),
           t('common.viewers'),
+          t('net.replayViewers'),
           t('net.sent'),
           t('net.cpu'),
           t('net.memory'),
@@ -75,12 +76,13 @@ export function NetworkTables({ nodes, links, functions, tree, trails }: Picture
             </td>
             <td>{tree?.branches.some((branch) => branch.function === fn.id) ? t('common.yes') : t('common.no')}</td>
             <td>{fn.viewers}</td>
+            <td>{fn.replay_viewers}</td>
             <td>{formatMbps(fn.mbps_out)}</td>
             <td>{formatShare(fn.cpu_cores, 1)}</td>
             <td>{t('net.oneMib', { used: Math.round(fn.rss_mb) })}</td>
           </tr>
         ))}
-        {functions.length === 0 && <None columns={9} text={t('net.noFunctions')} />}
+        {functions.length === 0 && <None columns={10} text={t('net.noFunctions')} />}
       </Table>
       <Table
         caption={t('net.nodes')}

@@ -95,6 +95,13 @@ class ReplayEdges:
             if self._url(function)
         }
 
+    async def viewers(self) -> Mapping[str, int]:
+        """How many viewers of recordings each edge has, by function."""
+        found: dict[str, int] = {}
+        for load in await self._loads():
+            found[load.function] = found.get(load.function, 0) + load.viewers
+        return found
+
     async def note(
         self, function: str, *, captures: Collection[str], used: Collection[str]
     ) -> None:

@@ -56,8 +56,9 @@ class LinkLoadOut(BaseModel):
 
 
 class FunctionOut(BaseModel):
-    """A function: whose it is, what it is (`role`), and what it carries. `is_suspended`: it is a
-    guest whose processors were stopped."""
+    """A function: whose it is, what it is (`role`), and what it carries. `replay_viewers` play
+    recordings from it, which `mbps_out` does not count. `is_suspended`: it is a guest whose
+    processors were stopped."""
 
     id: str
     owner: str
@@ -69,6 +70,7 @@ class FunctionOut(BaseModel):
     rss_mb: float
     streams: list[str]
     viewers: int
+    replay_viewers: int
     mbps_out: float
     is_suspended: bool
 
@@ -92,7 +94,9 @@ async def list_links(system: auth.SystemDep, _operator: auth.Operator) -> list[L
 @router.get("/functions")
 async def list_functions(system: auth.SystemDep, _operator: auth.Operator) -> list[FunctionOut]:
     """Every function."""
-    return [_function(one) for one in await system.delivery.functions()]
+    viewers = await system.replay_edges.viewers()
+    found = await system.delivery.functions()
+    return [_function(one, viewers.get(one.id, 0)) for one in found]
 
 
 def _tree(tree: Tree, links: Sequence[Pair]) -> TreeOut:
@@ -126,5 +130,8 @@ def _link(of: LinkStatus) -> LinkLoadOut:
     return LinkLoadOut.model_validate(of, from_attributes=True)
 
 
-def _function(of: FunctionStatus) -> FunctionOut:
-    return FunctionOut.model_validate(of, from_attributes=True)
+def _function(of: FunctionStatus, replay_viewers: int) -> FunctionOut:
+    return FunctionOut(
+        **{name: getattr(of, name) for name in FunctionOut.model_fields if hasattr(of, name)},
+        replay_viewers=replay_viewers,
+    )
