@@ -6,7 +6,6 @@ source has one place in the queue, so that who sends many waits for itself.
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import TypeVar
@@ -35,7 +34,6 @@ class Passwords:
         self._places = asyncio.Semaphore(at_once)
         self._room = at_once + waiting
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._unknown = self._hasher.hash(secrets.token_hex(16))
 
     async def hash(self, password: str) -> str:
         """A new hash with a salt of its own. Raises TooManySignIns."""
@@ -44,11 +42,12 @@ class Passwords:
     async def verify(self, password: str, password_hash: str | None, source: str = "") -> bool:
         """Whether the password from `source` fits. Without a hash (no user has that name) it takes
         as long and says no. Raises TooManySignIns."""
-        against = password_hash or self._unknown
-        fits = await self._work(lambda: self._fits(password, against), source)
-        return fits and password_hash is not None
+        return await self._work(lambda: self._fits(password, password_hash), source)
 
-    def _fits(self, password: str, password_hash: str) -> bool:
+    def _fits(self, password: str, password_hash: str | None) -> bool:
+        if password_hash is None:
+            self._hasher.hash(password)  # it takes as long
+            return False
         try:
             return self._hasher.verify(password, password_hash)
         except PwdlibError:

@@ -37,7 +37,7 @@ Json = dict[str, Any]
 _CLOCK = SystemClock()
 TITLE = "Council session"
 _APPEARS_MS = 60_000
-_RESERVES_WITHIN_S = 40.0
+_RESERVES_WITHIN_S = 30.0
 """A reminder whose time is past when its event is reserved is not made up for."""
 _REMINDED_MS = 180_000
 _DECODED_S = 120.0
