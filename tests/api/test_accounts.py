@@ -149,6 +149,7 @@ async def test_the_last_operator_stays(here: World) -> None:
 
 
 async def test_ones_data_is_one_file_without_secrets(here: World) -> None:
+    await here.system.catalogue.demand.note_node("viewer", "pe1")
     answer = await here.client.get("/api/v1/me/data", headers=here.as_("viewer"))
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["content-disposition"] == 'attachment; filename="umbel-viewer.json"'
@@ -156,6 +157,7 @@ async def test_ones_data_is_one_file_without_secrets(here: World) -> None:
     body = json.loads(answer.content)
     assert body["account"]["username"] == "viewer"
     assert body["network_sign_ins"] == []
+    assert body["access_node"] == "pe1"
     for secret in ("argon2", here.users["viewer"].generation, "password"):
         assert secret not in answer.text
 

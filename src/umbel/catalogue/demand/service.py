@@ -2,7 +2,7 @@
 
 In: the access node that an account came from, when it reserves or watches. Out: reservations by
 access node, events that begin, events of the past. Of an account its newest access node is kept and
-nothing else; nobody reads it by itself.
+nothing else; nobody but its user reads it by itself.
 """
 
 from umbel.catalogue.demand import store
@@ -25,6 +25,10 @@ class DemandSources:
         """The account came from that access node. Written only where that is new."""
         if await self._database.read(store.node, username) != access_node:
             await self._database.write(store.put_node, username, access_node)
+
+    async def node(self, username: str) -> str | None:
+        """The account's newest access node; None where none is known."""
+        return await self._database.read(store.node, username)
 
     async def by_node(self, event_id: str) -> dict[str, int]:
         """How many accounts reserved the event to watch it, by access node."""

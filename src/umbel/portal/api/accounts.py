@@ -145,6 +145,7 @@ async def export_data(system: auth.SystemDep, user: auth.SignedIn) -> Response:
         "push_devices": push.exported(await system.catalogue.devices.every(user.username)),
         "messages": await _messages(system, user.username),
         "network_sign_ins": _network_sign_ins(system, user.username),
+        "access_node": await system.catalogue.demand.node(user.username),
     }
     return JSONResponse(body, headers=headers)
 
