@@ -21,6 +21,10 @@ async def attended(here: World, event_id: str, minutes: int) -> None:
         minutes={(event_id, NOON_S + 60 * number): share for number in range(minutes)},
         places={(event_id, "pe1", "pe2"): whole},
         events={event_id: whole},
+        protocols={
+            (event_id, "hls"): Share(opened=1, watched_s=30.0 * minutes, peak=1),
+            (event_id, "whep"): Share(opened=minutes, watched_s=60.0 * minutes, peak=2),
+        },
     )
     await here.system.database.write(store.add, gathered, 1)
 
@@ -49,6 +53,10 @@ async def test_sums_curve_and_places(here: World) -> None:
     assert (found["watched_each_s"], found["viewers"], found["reservations"]) == (90.0, 1.5, 1)
     assert (found["point_s"], len(found["points"])) == (60, 3)
     assert found["places"][0]["share"] == 1.0
+    assert [(one["protocol"], round(one["share"], 2)) for one in found["protocols"]] == [
+        ("whep", 0.67),
+        ("hls", 0.33),
+    ]
 
     table = await here.client.get(f"{path}.csv", headers=here.as_("city"))
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
@@ -65,6 +73,15 @@ async def test_sums_curve_and_places(here: World) -> None:
     query = {"table": "places"}
     places = await here.client.get(f"{path}.csv", params=query, headers=here.as_("city"))
     assert next(csv.DictReader(io.StringIO(places.text)))["watched_s"] == "270.0"
+    query = {"table": "protocols"}
+    protocols = await here.client.get(f"{path}.csv", params=query, headers=here.as_("city"))
+    assert list(csv.DictReader(io.StringIO(protocols.text)))[1] == {
+        "event": "'=Council",
+        "protocol": "hls",
+        "sessions_opened": "1",
+        "watched_s": "90.0",
+        "viewers_peak": "1",
+    }
 
 
 async def test_a_long_event_has_a_bounded_curve(here: World) -> None:

@@ -8,13 +8,14 @@ from support.clocks import SetClock
 from umbel.catalogue.model import EventDraft, EventEvent
 from umbel.catalogue.service import Catalogue
 from umbel.delivery.attendance import model, store
-from umbel.delivery.attendance.model import Attendance
+from umbel.delivery.attendance.model import Attendance, Share
 from umbel.delivery.attendance.service import LEASE_S, AttendanceService
 from umbel.delivery.model import Session
 from umbel.delivery.store import DeliveryStore
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.leases import Leases
+from umbel.media.model import StreamRole, StreamState
 
 NOON_S = 1_800_000_000.0
 
@@ -86,6 +87,23 @@ async def test_it_is_kept_after_the_sessions_are_gone(database: Database) -> Non
     (place,) = found.places
     assert (place.access_node, place.edge_node, place.share) == ("pe1", "pe2", found.whole)
     assert sums(await counting.of("ev_unknown")) == (0, 0.0, 0)
+
+
+async def test_protocols_are_those_that_edges_see(database: Database) -> None:
+    clock = SetClock(NOON_S)
+    event_id, counting = await event(database, clock), service(database, clock)
+    edge = StreamState(stream=event_id, role=StreamRole.EDGE, viewers=("s1",))
+    counting.functions = lambda: {"edge-pe2-1": {event_id: edge}}
+    await counting.count()
+    for viewers in (("s1", "s2"), ("s1", "s2")):
+        clock.at_s += 10
+        edge = replace(edge, viewers=viewers, hls_viewers=("s2",))
+        await counting.count()
+    found = (await counting.of(event_id)).protocols
+    assert [(one.protocol, one.share) for one in found] == [
+        ("hls", Share(opened=1, watched_s=20.0, peak=1)),
+        ("whep", Share(opened=0, watched_s=20.0, peak=1)),
+    ]
 
 
 async def test_another_instance_goes_on_where_the_first_died(database: Database) -> None:

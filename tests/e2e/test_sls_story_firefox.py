@@ -73,6 +73,7 @@ async def test_from_discover_to_myshare(tmp_path: Path) -> None:
         await made.sign_in(UserRole.PROVIDER)
         await stage.done(made.api.post(f"/api/v1/events/{event_id}/end"))
         end_s = CLOCK.monotonic_s()
+        await until(lambda: watched_by(made, event_id), lambda names: "hls" in names, within_s=60)
         await my_share(made, page, whole_s=end_s - live_s, late_s=end_s - late_s)
 
 
@@ -130,6 +131,12 @@ async def watch(page: FirefoxPage) -> None:
     """The page that was open before the event began plays it."""
     await until(lambda: page.evaluate(LIVE), lambda frames: frames >= 60, within_s=120)
     assert await page.evaluate("window.umbelPlayer.state") == "playing"
+
+
+async def watched_by(made: Platform, event_id: str) -> set[str]:
+    """The protocols that the provider's statistics have."""
+    found = await made.get(f"events/{event_id}/statistics")
+    return {one["protocol"] for one in found["protocols"] if one["watched_s"] > 0}
 
 
 async def elapsed(at_s: float) -> bool:

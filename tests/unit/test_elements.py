@@ -178,6 +178,7 @@ _STATES = st.builds(
     urls=st.lists(st.tuples(_NAMES, _NAMES), max_size=3).map(tuple),
     ingest=st.none() | _INGEST,
     viewers=st.lists(_NAMES, max_size=3).map(tuple),
+    hls_viewers=st.lists(_NAMES, max_size=3).map(tuple),
     mbps_in=st.integers(0, 10**6).map(lambda n: n / 1000),
     mbps_out=st.integers(0, 10**6).map(lambda n: n / 1000),
     flowing=st.booleans(),

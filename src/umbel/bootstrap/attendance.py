@@ -31,6 +31,7 @@ def audience(context: Context, loop: DeliveryController) -> Audience:
         journal=context.journal,
         leases=leases(attendance_service.LEASE_S),
         clock=context.clock,
+        functions=lambda: loop.collector.streams,
     )
     demand = DemandService(
         database=context.database,

@@ -238,7 +238,8 @@ class StreamState:
 
     `port` is where it takes RTP (0 for an acquirer) from `sources` (none: any host), `urls` where
     clients reach it (`rtmp`, `srt`, `whip`, `whep`, `hls`, `record`; an acquirer's `rtp` and
-    `mpegts` are `ADDRESS:PORT` texts), `viewers` the sessions that watch now, `mbps_in` the
+    `mpegts` are `ADDRESS:PORT` texts), `viewers` the sessions that watch now, of which
+    `hls_viewers` do so over HLS, `mbps_in` the
     measured rate, `rtp_answer` the SDP that tells a described RTP publisher where to send.
     `flowing`: packets come in, at a transcoder come out. `pictures_requested`: how many requests
     for a key picture went to what feeds the function. `srtp_key_id`: which key protects its
@@ -254,6 +255,7 @@ class StreamState:
     urls: tuple[tuple[str, str], ...] = ()
     ingest: IngestState | None = None
     viewers: tuple[str, ...] = ()
+    hls_viewers: tuple[str, ...] = ()
     mbps_in: float = 0.0
     mbps_out: float = 0.0
     flowing: bool = False

@@ -833,6 +833,8 @@ const messages = translate({
   'stats.none': 'Noch hat niemand zugesehen.',
   'stats.curveCsv': 'Kurve als CSV',
   'stats.placesCsv': 'Orte als CSV',
+  'stats.protocols': 'Wie Zuschauer zusahen',
+  'stats.protocolsCsv': 'Protokolle als CSV',
   'stats.about': 'Wer wiederkommt, öffnet eine weitere Sitzung. Die Zahlen folgen innerhalb von 30 Sekunden.',
   'stats.mostAtOnce': 'Höchstens gleichzeitig',
   'stats.average': 'Durchschnitt',

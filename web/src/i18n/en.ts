@@ -807,6 +807,8 @@ export const english = {
   'stats.none': 'Nobody has watched yet.',
   'stats.curveCsv': 'Curve as CSV',
   'stats.placesCsv': 'Places as CSV',
+  'stats.protocols': 'How viewers watched',
+  'stats.protocolsCsv': 'Protocols as CSV',
   'stats.about': 'Somebody who comes back opens another session. The numbers follow within 30 seconds.',
   'stats.mostAtOnce': 'Most at once',
   'stats.average': 'Average',

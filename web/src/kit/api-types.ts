@@ -3146,7 +3146,7 @@ export interface components {
             image: string;
         };
         /** @enum {string} */
-        CsvTable: "minutes" | "places";
+        CsvTable: "minutes" | "places" | "protocols";
         DemandOut: {
             predicted_at: string | null;
             expected: number;
@@ -4033,6 +4033,13 @@ export interface components {
         };
         /** @enum {string} */
         Protocol: "tcp" | "udp";
+        ProtocolOut: {
+            protocol: string;
+            opened: number;
+            watched_s: number;
+            peak: number;
+            share: number;
+        };
         ProviderFileOut: {
             id: string;
             provider_id: string;
@@ -4370,6 +4377,7 @@ export interface components {
             point_s: number;
             points: components["schemas"]["PointOut"][];
             places: components["schemas"]["PlaceOut"][];
+            protocols: components["schemas"]["ProtocolOut"][];
         };
         StayingOut: {
             function: string;

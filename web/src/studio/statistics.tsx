@@ -6,6 +6,7 @@ import { t } from '../i18n/t';
 import { formatLength, formatNumber, formatShare, formatTime } from '../kit/format';
 import { api } from '../kit/portal';
 import type { LiveEvent, Statistics } from '../kit/types';
+import { PROTOCOL_NAMES } from '../player/status';
 import { useLive } from '../ui/hooks';
 import { ErrorNotice, Loading } from '../ui/parts';
 import { curveOf } from './curve';
@@ -97,6 +98,35 @@ function Places({ of }: { of: Statistics }) {
   );
 }
 
+function Protocols({ of }: { of: Statistics }) {
+  if (of.protocols.length === 0) return null;
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboards can scroll a wide table only when it takes the focus
+    <section className="plain-tables" aria-label={t('stats.protocols')} tabIndex={0}>
+      <table className="plain-table">
+        <thead>
+          <tr>
+            <th scope="col">{t('player.protocol')}</th>
+            <th scope="col">{t('stats.most')}</th>
+            <th scope="col">{t('stats.sessions')}</th>
+            <th scope="col">{t('stats.watchTime')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {of.protocols.map((one) => (
+            <tr key={one.protocol}>
+              <td>{one.protocol === 'whep' ? PROTOCOL_NAMES.whep : PROTOCOL_NAMES.hls}</td>
+              <td>{one.peak}</td>
+              <td>{one.opened}</td>
+              <td>{formatShare(one.share, 1)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
 export function StatisticsCard({ event }: { event: LiveEvent }) {
   const id = useId();
   const read = (): Promise<Statistics> => api.statistics(event.id);
@@ -111,6 +141,7 @@ export function StatisticsCard({ event }: { event: LiveEvent }) {
       {data && data.points.length === 0 && <p className="quiet">{t('stats.none')}</p>}
       {data && <CurveOf of={data} />}
       {data && <Places of={data} />}
+      {data && <Protocols of={data} />}
       {data && data.points.length > 0 && (
         <p className="row row-start">
           <a className="button button-small" href={path} download>
@@ -118,6 +149,9 @@ export function StatisticsCard({ event }: { event: LiveEvent }) {
           </a>
           <a className="button button-small" href={`${path}?table=places`} download>
             {t('stats.placesCsv')}
+          </a>
+          <a className="button button-small" href={`${path}?table=protocols`} download>
+            {t('stats.protocolsCsv')}
           </a>
         </p>
       )}

@@ -45,12 +45,22 @@ class NodeAttendance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProtocolAttendance:
+    """What viewers did over one protocol, as it was seen every few seconds."""
+
+    protocol: str
+    share: Share
+
+
+@dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """What came since the last time: by event and minute, by event and place, and by event."""
+    """What came since the last time: by event and minute, by event and place, by event and
+    protocol, and by event."""
 
     minutes: Mapping[tuple[str, int], Share] = field(default_factory=dict)
     places: Mapping[tuple[str, str, str], Share] = field(default_factory=dict)
     events: Mapping[str, Share] = field(default_factory=dict)
+    protocols: Mapping[tuple[str, str], Share] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,3 +72,4 @@ class Attendance:
     minutes: tuple[Minute, ...]
     places: tuple[NodeAttendance, ...]
     reservations: int
+    protocols: tuple[ProtocolAttendance, ...] = ()

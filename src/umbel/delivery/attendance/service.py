@@ -1,12 +1,13 @@
 """Keeps how many watched each event, and answers it.
 
-In: the journal's entries of sessions, and the sessions there are. Out: rows by event, minute and
-place. One instance counts, by a lease. After it died, the next one counts the entries in between;
-of sessions that were open before, it misses the time in between.
+In: the journal's entries of sessions, the sessions there are, and what edges see. Out: rows by
+event, minute, place and protocol. One instance counts, by a lease. After it died,
+the next one counts the entries in between; of sessions that were open before, it misses the time in
+between.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -15,6 +16,7 @@ from umbel.catalogue.service import Catalogue
 from umbel.delivery.attendance import store
 from umbel.delivery.attendance.counting import AttendanceCounter
 from umbel.delivery.attendance.model import Attendance, Gathered, NodeAttendance, Share
+from umbel.delivery.attendance.protocols import ProtocolCounter, present
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.trees import renditions
 from umbel.kit.clock import Clock
@@ -22,6 +24,7 @@ from umbel.kit.controller import Controller, Pace
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal, JournalTrimmed
 from umbel.kit.leases import Leases
+from umbel.media.model import StreamState
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +35,7 @@ _KEY = "count"
 
 @dataclass(kw_only=True)
 class AttendanceService:
-    """Counts every `every_s` seconds."""
+    """Counts every `every_s` seconds. `functions`: what each does with its streams now."""
 
     database: Database
     delivery: DeliveryStore
@@ -40,8 +43,10 @@ class AttendanceService:
     journal: Journal
     leases: Leases
     clock: Clock
+    functions: Callable[[], Mapping[str, Mapping[str, StreamState]]] = dict
     every_s: float = 10.0
     _counter: AttendanceCounter | None = None
+    _protocols: ProtocolCounter = field(default_factory=ProtocolCounter)
     _seq: int = 0
     _controller: Controller = field(init=False)
 
@@ -70,6 +75,7 @@ class AttendanceService:
         """Count what happened since the last time, if this instance is the one that does."""
         if not await self.leases.acquire(LEASE):
             self._counter = None
+            self._protocols = ProtocolCounter()
             return
         try:
             await self._count()
@@ -92,9 +98,12 @@ class AttendanceService:
             for change in batch:
                 counter.take(change)
             self._seq = batch[-1].seq
-        counter.advance(self.clock.now_s())
+        now_s = self.clock.now_s()
+        counter.advance(now_s)
+        by_protocol = self._protocols.sample(present(self.functions()), now_s)
+        gathered = replace(counter.gathered(), protocols=by_protocol)
         try:
-            await self.database.write(store.add, counter.gathered(), self._seq)
+            await self.database.write(store.add, gathered, self._seq)
         except BaseException:
             self._counter = None  # what was gathered is lost in part: begin where the rows end
             raise

@@ -11,6 +11,7 @@ from umbel.delivery.attendance.model import (
     Gathered,
     Minute,
     NodeAttendance,
+    ProtocolAttendance,
     Share,
 )
 from umbel.kit.db import metadata
@@ -38,6 +39,13 @@ places = sa.Table(
     sa.Column("event_id", sa.String(64), primary_key=True),
     sa.Column("access_node", sa.String(64), primary_key=True),
     sa.Column("edge_node", sa.String(64), primary_key=True),
+    *_sums(),
+)
+protocols = sa.Table(
+    "attendance_protocols",
+    metadata,
+    sa.Column("event_id", sa.String(64), primary_key=True),
+    sa.Column("protocol", sa.String(16), primary_key=True),
     *_sums(),
 )
 totals = sa.Table(
@@ -70,6 +78,7 @@ def _share(table: sa.Table, *keys: str) -> tuple[Query[Share], Command, Command]
 
 _MINUTE = _share(minutes, "event_id", "at_s")
 _PLACE = _share(places, "event_id", "access_node", "edge_node")
+_PROTOCOL = _share(protocols, "event_id", "protocol")
 _TOTAL = _share(totals, "event_id")
 _MINUTES = Query(
     sa.select(minutes.c.at_s, *(minutes.c[name] for name in _SUMS))
@@ -84,6 +93,12 @@ _PLACES = Query(
     lambda *, access_node, edge_node, **sums: NodeAttendance(
         access_node=access_node, edge_node=edge_node, share=Share(**sums)
     ),
+)
+_PROTOCOLS = Query(
+    sa.select(protocols.c.protocol, *(protocols.c[name] for name in _SUMS))
+    .where(protocols.c.event_id == _EVENT)
+    .order_by(protocols.c.watched_s.desc(), protocols.c.protocol),
+    lambda *, protocol, **sums: ProtocolAttendance(protocol=protocol, share=Share(**sums)),
 )
 _COUNT = Scalar(
     sa.select(sa.func.count()).select_from(minutes).where(minutes.c.event_id == _EVENT), int
@@ -105,6 +120,8 @@ def add(connection: Connection, gathered: Gathered, upto: int) -> None:
     for (event_id, access_node, edge_node), share in gathered.places.items():
         keys = {"event_id": event_id, "access_node": access_node, "edge_node": edge_node}
         _put(connection, _PLACE, keys, share)
+    for (event_id, protocol), share in gathered.protocols.items():
+        _put(connection, _PROTOCOL, {"event_id": event_id, "protocol": protocol}, share)
     room: dict[str, int] = {}
     for (event_id, at_s), share in sorted(gathered.minutes.items()):
         if event_id not in room:
@@ -122,6 +139,7 @@ def attendance(connection: Connection, event_id: str, reservations: int) -> Atte
         whole=connection.first(_TOTAL[0], its_event_id=event_id) or Share(),
         minutes=tuple(connection.all(_MINUTES, of=event_id)),
         places=tuple(connection.all(_PLACES, of=event_id)),
+        protocols=tuple(connection.all(_PROTOCOLS, of=event_id)),
         reservations=reservations,
     )
 

@@ -48,13 +48,13 @@ VALUES: tuple[ValueType, ...] = (
         doc="A stream's pipeline and what it does. Rates in Mbit/s; `parts`: element ids by type; "
         "`srtpKeyId`: which key protects packets from and to other functions, empty for none; "
         "`unpulled`: whole segments of a recorder; `over`: it takes no more packets; "
-        "`held`: it keeps the open segment alone.",
+        "`held`: it keeps the open segment alone; `hlsViewers`: those of `viewers` over HLS.",
         fields=params(
             "stream: String, role: StreamRole, pipeline: String, parts: String<>, port: int, "
             "sources: String[], hops: Target[], urls: StreamUrl[], ingest: IngestInfo?, "
             "viewers: String[], mbpsIn: float, mbpsOut: float, flowing: boolean, "
             "rtpAnswer: String, picturesRequested: int, srtpKeyId: String?, unpulled: int?, "
-            "over: boolean?, held: boolean?"
+            "over: boolean?, held: boolean?, hlsViewers: String[]?"
         ),
     ),
 )

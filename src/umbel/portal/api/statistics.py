@@ -21,10 +21,11 @@ _CSV = "text/csv"
 
 
 class CsvTable(StrEnum):
-    """By minute, or by where viewers were."""
+    """By minute, by where viewers were, or by protocol."""
 
     MINUTES = "minutes"
     PLACES = "places"
+    PROTOCOLS = "protocols"
 
 
 class PointOut(BaseModel):
@@ -49,6 +50,18 @@ class PlaceOut(BaseModel):
     share: float
 
 
+class ProtocolOut(BaseModel):
+    """Viewers over a protocol, `whep` (WebRTC) or `hls`, as edges see them every few seconds:
+    sessions that began with it or went over to it, most at once, and the `share` of all watch time
+    whose protocol is known."""
+
+    protocol: str
+    opened: int
+    watched_s: float
+    peak: int
+    share: float
+
+
 class StatisticsOut(BaseModel):
     """How many watched. `sessions` were opened: somebody who comes back opens another. `peak` were
     there at once; `viewers` on average over the minutes in which somebody watched. `points` have
@@ -63,6 +76,7 @@ class StatisticsOut(BaseModel):
     point_s: int
     points: list[PointOut]
     places: list[PlaceOut]
+    protocols: list[ProtocolOut]
 
 
 class DemandPointOut(BaseModel):
@@ -121,10 +135,10 @@ async def get_statistics(
 async def get_statistics_csv(
     system: auth.SystemDep, user: auth.SignedIn, event_id: str, table: CsvTable = CsvTable.MINUTES
 ) -> Response:
-    """Get the same as a table for spreadsheets, by minute or by place."""
+    """Get the same as a table for spreadsheets, by minute, place or protocol."""
     event = await theirs(system, user, event_id)
     found = await system.attendance.of(event_id)
-    rows = _minutes(event, found) if table is CsvTable.MINUTES else _places(event, found)
+    rows = _TABLES[table](event, found)
     headers = {
         "Content-Disposition": f'attachment; filename="{event_id}-{table.value}.csv"',
         "Cache-Control": "no-store",
@@ -134,6 +148,7 @@ async def get_statistics_csv(
 
 def _response(of: Attendance) -> StatisticsOut:
     whole, span_s = of.whole, len(of.minutes) * MINUTE_S
+    known_s = sum(one.share.watched_s for one in of.protocols)
     width = max(1, -(-len(of.minutes) // MOST_POINTS))
     return StatisticsOut(
         sessions=whole.opened,
@@ -153,6 +168,14 @@ def _response(of: Attendance) -> StatisticsOut:
                 share=one.share.watched_s / whole.watched_s if whole.watched_s else 0.0,
             )
             for one in of.places
+        ],
+        protocols=[
+            ProtocolOut(
+                protocol=one.protocol,
+                **vars(one.share),
+                share=one.share.watched_s / known_s if known_s else 0.0,
+            )
+            for one in of.protocols
         ],
     )
 
@@ -227,3 +250,27 @@ def _places(event: Event, of: Attendance) -> str:
             for one in of.places
         ),
     )
+
+
+def _protocols(event: Event, of: Attendance) -> str:
+    head = ("event", "protocol", "sessions_opened", "watched_s", "viewers_peak")
+    return csv_tables.serialize(
+        head,
+        (
+            (
+                event.title,
+                one.protocol,
+                one.share.opened,
+                round(one.share.watched_s, 1),
+                one.share.peak,
+            )
+            for one in of.protocols
+        ),
+    )
+
+
+_TABLES = {
+    CsvTable.MINUTES: _minutes,
+    CsvTable.PLACES: _places,
+    CsvTable.PROTOCOLS: _protocols,
+}

@@ -149,7 +149,8 @@ class HlsEndpoint(MediaElement):
 
     def described(self, state: StreamState, now_s: float) -> StreamState:
         known = super().described(state, now_s)
-        return _served(known, ("hls", self.get_url()), self.viewers)
+        served = _served(known, ("hls", self.get_url()), self.viewers)
+        return replace(served, hls_viewers=served.hls_viewers + self.viewers)
 
     def count_out(self) -> Count:
         return self._sent
