@@ -1,5 +1,6 @@
 """The numbers of an event in a real Chromium: while it is live and afterwards, with its tables."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from support.axe import violations
 from support.http import PASSWORD
 from support.web_world import web_world
 from umbel.catalogue.model import EventEvent
+from umbel.catalogue.reservations.model import Purpose
 from umbel.delivery.attendance import store
 from umbel.delivery.attendance.model import Gathered, Share
 from umbel.demo.browser import chromium
@@ -63,3 +65,27 @@ async def test_a_provider_sees_how_many_watched_and_takes_the_tables(tmp_path: P
         await page.set_viewport_size({"width": 360, "height": 740})
         width = await page.evaluate("document.documentElement.scrollWidth")
         assert width <= 360
+
+
+async def test_a_provider_sees_who_is_expected_and_who_came(tmp_path: Path) -> None:
+    async with web_world(tmp_path) as (here, url), chromium() as browser:
+        now_s = here.system.clock.now_s()
+        event = await here.event(starts_s=now_s + 3_600, ends_s=now_s + 7_200)
+        for who in ("viewer", "club"):
+            await here.system.catalogue.reservations.reserve(who, event.id, Purpose.WATCH)
+        page = await browser.new_page()
+        await page.emulate_media(reduced_motion="reduce")
+        await page.goto(f"{url}/studio/events/{event.id}")
+        await page.get_by_label("Name", exact=True).fill("city")
+        await page.get_by_label("Password", exact=True).fill(PASSWORD)
+        await page.locator("form").get_by_role("button", name="Sign in").click()
+        card = page.get_by_role("region", name="Expected viewers")
+        text = "1 at once, from 2 reservations and 0 earlier events"
+        await expect(card.get_by_text(text)).to_be_visible(timeout=APPEARS_MS)
+        curve = card.get_by_role("img")
+        await expect(curve).to_have_accessible_name(
+            re.compile(f"^Expected and present .*: {text}$")
+        )
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            assert await violations(page) == [], scheme

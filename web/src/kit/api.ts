@@ -250,6 +250,7 @@ export function createApi(options: ApiOptions) {
     deleteAccount: (password: string) => send('post', '/api/v1/me/delete', { json: { password } }),
     signOutEverywhere: () => send('delete', '/api/v1/me/tokens'),
     me: () => read('get', '/api/v1/me'),
+    demand: (eventId: string) => read('get', '/api/v1/events/{event_id}/demand', { path: { event_id: eventId } }),
     statistics: (eventId: string) =>
       read('get', '/api/v1/events/{event_id}/statistics', { path: { event_id: eventId } }),
     members: (providerId: string) =>

@@ -15,6 +15,7 @@ import { Confirm, CopyField, Empty, ErrorNotice, ErrorPage, Loading, StateBadge,
 import { ForProviders } from './account';
 import { CaptionCard } from './caption-card';
 import { EditEvent } from './edit-event';
+import { ExpectedCard } from './expected';
 import { GoLive } from './go-live';
 import { IngestCard } from './ingest-card';
 import { Invitations } from './invitations';
@@ -115,6 +116,7 @@ function Workbench({ event, mayRotate, onChange }: WorkbenchProps) {
       <div className="stack">
         <StreamCard event={event} />
         {event.state !== 'scheduled' && <StatisticsCard event={event} />}
+        <ExpectedCard event={event} />
         <IngestCard
           eventId={event.id}
           ingest={ingest}
@@ -151,6 +153,7 @@ function Over({ event }: { event: LiveEvent }) {
         </p>
       </Empty>
       {wasHeld && <StatisticsCard event={event} />}
+      {wasHeld && <ExpectedCard event={event} />}
     </>
   );
 }
