@@ -841,6 +841,10 @@ const messages = translate({
   'stats.perSession': 'Je Sitzung',
   'stats.reservations': 'Vormerkungen',
   'stats.curve': 'Zuschauer von {from} bis {to}: höchstens {peak}, im Durchschnitt {average}',
+  'stats.expected': 'Erwartete Zuschauer',
+  'stats.expectedSum': '{expected} gleichzeitig. Reservierungen: {reservations}; frühere Veranstaltungen: {earlier}',
+  'stats.expectedCurve': 'Erwartete und anwesende Zuschauer von {from} bis {to}',
+  'stats.expectedScale': 'Linie: erwartet; Fläche: anwesend; Skala bis {count}',
 
   'status.waiting': 'Wartet auf den Encoder',
   'status.edgeLost': 'Edge verloren, Verbindung wird wiederhergestellt',

@@ -815,6 +815,10 @@ export const english = {
   'stats.perSession': 'Per session',
   'stats.reservations': 'Reservations',
   'stats.curve': 'Viewers from {from} to {to}: at most {peak}, {average} on average',
+  'stats.expected': 'Expected viewers',
+  'stats.expectedSum': '{expected} at once. Reservations: {reservations}; earlier events: {earlier}',
+  'stats.expectedCurve': 'Expected and present viewers from {from} to {to}',
+  'stats.expectedScale': 'Line: expected; area: present; scale to {count}',
 
   'status.waiting': 'Waiting for the encoder',
   'status.edgeLost': 'Edge lost, reconnecting',

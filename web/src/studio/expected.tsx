@@ -2,7 +2,8 @@
 
 import { useId } from 'react';
 
-import { formatTime } from '../kit/format';
+import { t } from '../i18n/t';
+import { formatNumber, formatTime } from '../kit/format';
 import { api } from '../kit/portal';
 import type { Demand, LiveEvent } from '../kit/types';
 import { useLive } from '../ui/hooks';
@@ -12,11 +13,6 @@ import { expectedCurveOf } from './expected-curve';
 const POLL_MS = 30_000;
 const WIDTH = 600;
 const HEIGHT = 140;
-
-function sumOf({ expected, reservations, earlier_events: earlier }: Demand): string {
-  const of = `${String(reservations)} reservations and ${String(earlier)} earlier events`;
-  return `${String(Math.round(expected))} at once, from ${of}`;
-}
 
 function Curve({ of }: { of: Demand }) {
   const curve = expectedCurveOf(of.points, WIDTH, HEIGHT);
@@ -28,14 +24,14 @@ function Curve({ of }: { of: Demand }) {
         viewBox={`0 0 ${String(WIDTH)} ${String(HEIGHT)}`}
         preserveAspectRatio="none"
         role="img"
-        aria-label={`Expected and present viewers from ${from ?? ''} to ${to ?? ''}: ${sumOf(of)}`}
+        aria-label={t('stats.expectedCurve', { from: from ?? '', to: to ?? '' })}
       >
         <path d={curve.present} />
         <path className="curve-expected" d={curve.expected} />
       </svg>
       <figcaption aria-hidden="true">
         <span>{from}</span>
-        <span>Line: expected; area: present; scale to {curve.most.toLocaleString('en')}</span>
+        <span>{t('stats.expectedScale', { count: curve.most })}</span>
         <span>{to}</span>
       </figcaption>
     </figure>
@@ -49,9 +45,17 @@ export function ExpectedCard({ event }: { event: LiveEvent }) {
   if (data && data.predicted_at === null) return null;
   return (
     <section className="panel" aria-labelledby={`${id}h`}>
-      <h2 id={`${id}h`}>Expected viewers</h2>
+      <h2 id={`${id}h`}>{t('stats.expected')}</h2>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
-      {data && <p>{sumOf(data)}</p>}
+      {data && (
+        <p>
+          {t('stats.expectedSum', {
+            expected: formatNumber(data.expected),
+            reservations: data.reservations,
+            earlier: data.earlier_events,
+          })}
+        </p>
+      )}
       {data && <Curve of={data} />}
     </section>
   );
