@@ -1,6 +1,6 @@
 """How long a node's first viewer waits: from the request for a session to the first packet of the
-stream over WebRTC, with an edge made for him, with one in advance, and, as the peer, where an edge
-serves already.
+stream over WebRTC or to the first playlist of HLS, with an edge made for him, with one in advance,
+and, as the peer, where an edge serves already.
 
 In: options. Out: JSON lines on stdout, a table for people on stderr. Edges are processes of this
 machine. A viewer comes at each of five access nodes; one who is sent to an edge that serves a
@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -30,6 +31,9 @@ from umbel.media.webrtc.dtls import GCM  # noqa: E402
 ACCESS = ("pe1", "pe2", "pe3", "pe4", "pe5")
 WITHIN_S = 60.0
 POLL_S = 0.002
+RUNNING_S = 6.0
+"""The stream runs for so long before a viewer comes: it has had key pictures."""
+First = Callable[[Platform, LiveEvent, str], Awaitable[tuple[str, float]]]
 STARTING = (404, 503)
 PEER = "an edge that serves"
 
@@ -51,6 +55,30 @@ async def first_packet(made: Platform, event: LiveEvent, node: str) -> tuple[str
         while sink.packets == 0:
             await asyncio.sleep(POLL_S)
         return session["edge"], (time.monotonic() - began_s) * 1000
+
+
+async def first_playlist(made: Platform, event: LiveEvent, node: str) -> tuple[str, float]:
+    """A viewer comes, and gets a playlist with the first segment and its parts: his edge, and how
+    long it took, in ms."""
+    async with httpx.AsyncClient(timeout=30) as http, asyncio.timeout(WITHIN_S):
+        began_s = time.monotonic()
+        session = await made.session(event, node)
+        listed = await fetched(http, session["hls"])
+        name = next(line for line in listed.splitlines() if line and not line.startswith("#"))
+        await fetched(http, str(httpx.URL(session["hls"]).join(name)))
+        return session["edge"], (time.monotonic() - began_s) * 1000
+
+
+async def fetched(http: httpx.AsyncClient, url: str) -> str:
+    """The text there, once the edge answers."""
+    while True:
+        try:
+            answer = await http.get(url, follow_redirects=True)
+            if answer.status_code not in STARTING:
+                return answer.raise_for_status().text
+        except httpx.ConnectError:
+            pass
+        await asyncio.sleep(POLL_S)
 
 
 async def answered(http: httpx.AsyncClient, session: dict[str, str], offer: str) -> str:
@@ -76,27 +104,33 @@ async def prepare(made: Platform) -> None:
             await asyncio.sleep(0.05)
 
 
-async def case(*, in_advance: bool) -> tuple[list[float], list[float]]:
+async def case(first_of: First, *, in_advance: bool) -> tuple[list[float], list[float]]:
     """Of each edge's first viewer, and of later ones, in ms."""
     with tempfile.TemporaryDirectory() as folder:
         async with platform(Path(folder)) as made:
             event, _ = await made.live()
+            await asyncio.sleep(RUNNING_S)
             if in_advance:
                 await prepare(made)
             first: dict[str, float] = {}
             for node in ACCESS:
-                edge, took_ms = await first_packet(made, event, node)
+                edge, took_ms = await first_of(made, event, node)
                 first.setdefault(edge, took_ms)
-            again = [await first_packet(made, event, node) for node in ACCESS]
+            again = [await first_of(made, event, node) for node in ACCESS]
     return [*first.values()], [took_ms for _, took_ms in again]
 
 
 async def main(runs: int) -> None:
-    for name, in_advance in (("process", False), ("process-in-advance", True)):
+    for name, first_of, in_advance in (
+        ("process", first_packet, False),
+        ("process-in-advance", first_packet, True),
+        ("hls-process", first_playlist, False),
+        ("hls-process-in-advance", first_playlist, True),
+    ):
         first: list[float] = []
         second: list[float] = []
         for _ in range(runs):
-            a, b = await case(in_advance=in_advance)
+            a, b = await case(first_of, in_advance=in_advance)
             first, second = first + a, second + b
         emit(
             Figure(

@@ -6,8 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.views import edge, forwarder, planted
-from umbel.delivery.model import Tree
-from umbel.delivery.trees.reconcile import Access, Carried, Carry, Drop, Observed, is_settled, steps
+from umbel.delivery.model import Branch, Tree
+from umbel.delivery.trees.reconcile import (
+    Access,
+    Carried,
+    Carry,
+    Drop,
+    Observed,
+    carry,
+    is_settled,
+    steps,
+)
 
 ACCESS = Access(keys=frozenset({"k1"}), revoked=1, srtp_key_id="a")
 WANT = planted(
@@ -216,3 +225,48 @@ def test_a_silent_function_stays_fed_and_nothing_is_asked_of_it() -> None:
     assert not is_settled(WANT, silent, quiet)
     without = replace(WANT, branches=WANT.branches[:-1])
     assert Drop(function=quiet) not in steps(without, perform(silent, [], ACCESS), ACCESS)
+
+
+def test_only_edges_and_what_feeds_them_alone_begin_with_pictures_of_before() -> None:
+    def bursts(*branches: Branch) -> tuple[frozenset[tuple[str, int]], ...]:
+        want = planted(*branches)
+        names = [branch.function for branch in want.branches]
+        ports = {name: 5000 + at for at, name in enumerate(names)}
+        carried = {
+            branch.function: Carried(
+                role=branch.role,
+                address="10.0.0.1",
+                port=ports[branch.function],
+                targets=frozenset(
+                    ("10.0.0.1", ports[child.function]) for child in want.children(branch.function)
+                ),
+            )
+            for branch in want.branches
+        }
+        have = Observed(active=frozenset(names), carried=carried)
+        done = [carry(want, branch, have) for branch in want.branches]
+        return tuple(step.bursts for step in done if step is not None and step.targets)
+
+    near = edge("pe2", "forwarder-c1-1")
+    recorder = Branch(function="rec-1", role="recorder", node="c1", parent="forwarder-c1-1")
+    transcoder = Branch(function="trc-1", role="transcoder", node="pe1", parent="acquirer-pe1-1")
+    relay = forwarder("c1")
+    assert bursts(relay, near) == (frozenset({("10.0.0.1", 5001)}), frozenset({("10.0.0.1", 5002)}))
+    assert bursts(relay, near, recorder) == (frozenset(), frozenset({("10.0.0.1", 5002)}))
+    assert bursts(edge("pe2"), transcoder) == (frozenset({("10.0.0.1", 5001)}),)
+
+
+def test_where_the_network_copies_nobody_begins_so_unless_all_may() -> None:
+    recorder = Branch(function="rec-1", role="recorder", node="c1", parent="acquirer-pe1-1")
+    for branches, expected in (
+        ((edge("pe2"), edge("pe4")), {("10.203.0.1", 5004)}),
+        ((edge("pe2"), recorder), set()),
+    ):
+        want = planted(*branches)
+        carried = {
+            b.function: Carried(role=b.role, address="10.203.0.1", port=5004) for b in branches
+        }
+        have = Observed(active=frozenset(b.function for b in want.branches), carried=carried)
+        step = carry(want, want.branches[0], have)
+        assert step is not None
+        assert step.bursts == expected

@@ -6,6 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.h264 import Source
 from umbel.media.model import PayloadType
 from umbel.media.rtp import feedback, packet
 from umbel.media.rtp.feedback import ASKED_ONCE_S, MOST_MISSED, Aggregate, PacketsMissed
@@ -50,6 +51,49 @@ def test_what_is_written_over_is_forgotten(sizes: list[int]) -> None:
         assert list(found) == list(range(sequence + 1))[-len(found) :]
         assert all(found[number] == sent[number] for number in found)
         assert sum(map(len, found.values())) > min(sum(sizes[: sequence + 1]), 1000 - 2 * 400) - 1
+
+
+def remembered(batches: Sequence[Sequence[bytes]], size: int = 1 << 20) -> Recent:
+    recent, ring = Recent(size), Ring()
+    for batch in batches:
+        left = list(batch)
+        while left:
+            del left[: ring.fill(left)]
+            recent.put(ring)
+    return recent
+
+
+@given(st.integers(0, 200), st.integers(2, 40), st.booleans())
+def test_a_new_hop_begins_with_the_last_two_groups_of_pictures(
+    frames: int, gop: int, is_small: bool
+) -> None:
+    source = Source(gop=gop)
+    pictures = [[*source.picture(), *source.sound(), *source.report()] for _ in range(frames)]
+    size = 20_000 if is_small else 1 << 20
+    found = remembered(pictures, size).groups()
+    starts = list(range(0, frames, gop))
+    whole = [[data for picture in pictures[at:] for data in picture] for at in starts[-2:]]
+    last_two = [*whole, [], []][:2]
+    if not is_small:
+        assert found == last_two[0]
+    else:
+        assert found in (*last_two, [])
+        assert found or sum(map(len, (whole or [[]])[-1])) > size // 2 or not whole
+
+
+def test_the_groups_are_of_the_source_that_sends_now() -> None:
+    before, now = Source(ssrc=1), Source(ssrc=2)
+    batches = [before.picture() for _ in range(40)]
+    batches += [now.picture() for _ in range(5)]
+    assert remembered(batches).groups() == [data for batch in batches[40:] for data in batch]
+    assert remembered(batches[1:30]).groups() == []
+
+
+@given(st.lists(st.binary(min_size=1, max_size=60), max_size=30))
+def test_whatever_was_sent_groups_are_some_of_its_end(batch: list[bytes]) -> None:
+    found = remembered([batch]).groups()
+    whole = [data for data in batch if len(data) >= packet.HEADER_BYTES]
+    assert found == whole[len(whole) - len(found) :]
 
 
 def test_a_missing_packet_is_asked_for_a_few_times_ever_more_rarely() -> None:

@@ -83,10 +83,12 @@ AAC_BPS = 128_000
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A UDP destination."""
+    """A UDP destination. With a `burst` it begins with pictures that were sent before (compare RFC
+    6285); whether it did so once is no part of what it is."""
 
     address: str
     port: int
+    burst: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

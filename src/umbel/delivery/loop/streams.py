@@ -291,7 +291,10 @@ class StreamReconciler:
         spec = StreamSpec(
             stream=stream,
             role=StreamRole(step.role),
-            hops=tuple(Target(address=a, port=p) for a, p in sorted(step.targets)),
+            hops=tuple(
+                Target(address=a, port=p, burst=(a, p) in step.bursts)
+                for a, p in sorted(step.targets)
+            ),
             sources=tuple(sorted(step.sources)),
         )
         if spec.role is StreamRole.RECORDER:

@@ -59,7 +59,7 @@ class Observed:
 class Carry:
     """Make the function take the stream from the sources, if it takes RTP, and send it to those
     children. `is_over`: make a recorder end what it has; `is_held`: make it wait
-    until another has ended."""
+    until another has ended. Those of `bursts` begin with pictures of before where they are new."""
 
     function: str
     role: str
@@ -68,6 +68,7 @@ class Carry:
     sources: frozenset[str] = frozenset()
     is_over: bool = False
     is_held: bool = False
+    bursts: frozenset[tuple[str, int]] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,7 @@ def carry(want: Tree, branch: Branch, have: Observed) -> Carry | None:
         targets=_targets(fed, have),
         sources=sources(want, branch, have) if branch.parent else have.upstream,
         is_held=branch.role == RECORDER and _waits(want, branch),
+        bursts=_bursts(want, fed, have),
     )
 
 
@@ -207,6 +209,20 @@ def _may_feed(want: Tree, branch: Branch, child: Branch, have: Observed) -> bool
 def _targets(branches: Iterable[Branch], have: Observed) -> frozenset[tuple[str, int]]:
     found = (have.carried.get(branch.function) for branch in branches)
     return frozenset((carried.address, carried.port) for carried in found if carried)
+
+
+def _bursts(want: Tree, fed: Iterable[Branch], have: Observed) -> frozenset[tuple[str, int]]:
+    """The targets behind which are edges alone. A recorder would record twice what another one had;
+    a transcoder would have to catch up. Where the network copies, several are one target."""
+    fed = list(fed)
+    others = _targets((child for child in fed if not _serves_only(want, child)), have)
+    return _targets(fed, have) - others
+
+
+def _serves_only(want: Tree, branch: Branch) -> bool:
+    """Whether all that the branch feeds, itself too, serve viewers or feed those that do."""
+    is_kind = branch.role in ("edge", "forwarder")
+    return is_kind and all(_serves_only(want, c) for c in want.children(branch.function))
 
 
 def _feeder(want: Tree, branch: Branch, have: Observed) -> Branch | None:

@@ -9,7 +9,12 @@ VALUES: tuple[ValueType, ...] = (
         words=("acquirer", "forwarder", "edge", "transcoder", "recorder"),
     ),
     ValueType(name="VideoCodec", doc="How pictures are coded.", words=("H264", "VP8")),
-    ValueType(name="Target", doc="A UDP destination.", fields=params("address: String, port: int")),
+    ValueType(
+        name="Target",
+        doc="A UDP destination. With a burst, a new one begins with the pictures since the last "
+        "key picture but one, as far as they are remembered.",
+        fields=params("address: String, port: int, burst: boolean?"),
+    ),
     ValueType(
         name="StreamUrl",
         doc="Where clients reach a stream, by protocol.",

@@ -35,7 +35,10 @@ class StreamInfo:
 
 def targets_to_json(targets: Iterable[Target]) -> list[Json]:
     """Destinations as Target values."""
-    return [{"address": t.address, "port": t.port} for t in targets]
+    return [
+        {"address": t.address, "port": t.port, **({"burst": True} if t.burst else {})}
+        for t in targets
+    ]
 
 
 def targets_from_json(values: object) -> tuple[Target, ...]:
@@ -219,7 +222,8 @@ def _target(value: Json) -> Target:
     port = _int(value["port"])
     if not 0 < port < 65536:
         raise ParamIllegal(f"{port} is not a UDP port")
-    return Target(address=str(value["address"]), port=port)
+    burst = value.get("burst") is True
+    return Target(address=str(value["address"]), port=port, burst=burst)
 
 
 def _list(value: object) -> list[Json]:

@@ -18,6 +18,12 @@ _SCANS: Mapping[int, Callable[[bytes], Begins]] = {
 }
 
 
+def begins(packet: bytes) -> Begins | None:
+    """What of a key picture an RTP packet begins; None: it is not of a codec that is known."""
+    scan = _SCANS.get(rtp.payload_type(packet))
+    return None if scan is None else scan(packet[rtp.HEADER_BYTES :])
+
+
 class GopCache:
     """Keeps the packets since the last key picture, at most `most_packets` and `most_bytes`."""
 
@@ -50,23 +56,22 @@ class GopCache:
     def add(self, packet: bytes) -> Begins:
         """Take the next packet, and tell what of a key picture it begins. Other codecs' packets are
         not kept."""
-        scan = _SCANS.get(rtp.payload_type(packet))
-        if scan is None or self._is_older(packet):
+        begun = begins(packet)
+        if begun is None or self._is_older(packet):
             return NOTHING
         time = packet[4:8]
-        begins = scan(packet[rtp.HEADER_BYTES :])
-        if begins.parameters and time != self._parameters_time:
+        if begun.parameters and time != self._parameters_time:
             self._parameters_time = time
             self._parameters_at = len(self._packets)
-        if begins.key_slice and time != self._key_time:
+        if begun.key_slice and time != self._key_time:
             self._begin(time)
         elif self._key_time is None and time != self._parameters_time:
-            return begins
+            return begun
         self._packets.append(packet)
         self._bytes += len(packet)
         if len(self._packets) > self._most_packets or self._bytes > self._most_bytes:
             self.clear()
-        return begins
+        return begun
 
     def clear(self) -> None:
         """Forget everything; the cache fills again from the next key picture."""

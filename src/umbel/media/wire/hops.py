@@ -34,7 +34,7 @@ _OF_ONE_MESSAGE = frozenset({errno.EMSGSIZE, errno.ECONNREFUSED})
 @dataclass(frozen=True, kw_only=True)
 class HopStats:
     """What one hop got: `dropped` packets did not leave, `refused` counts the peer's refusals,
-    `resent` what was sent again because the hop missed it."""
+    `resent` what was sent again because the hop missed it, or to begin with."""
 
     address: str
     port: int
@@ -113,6 +113,15 @@ class Hop:
         for data in ring.datagrams()[first:]:
             try:
                 self.socket.send(data)
+            except OSError:
+                self.dropped += 1
+
+    def begin(self, packets: Iterable[bytes]) -> None:
+        """Send what went to others before, ahead of all else."""
+        for data in packets:
+            try:
+                self.socket.send(data)
+                self.resent += 1
             except OSError:
                 self.dropped += 1
 

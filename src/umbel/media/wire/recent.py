@@ -1,18 +1,23 @@
-"""What a sender sent lately, to send again what a hop lost. No I/O.
+"""What a sender sent lately, to send again what a hop lost, and to have a new hop begin with. No
+I/O.
 
-In: a ring's slots as they left. Out: RTP packets by SSRC and sequence number. Remembering costs one
-copy for each slot, into memory that is used again and again, and no look at its packets; the
-search, which is rare, goes from the newest one back.
+In: a ring's slots as they left. Out: RTP packets by SSRC and sequence number, or since a key
+picture. Remembering costs one copy for each slot, into memory that is used again and again, and no
+look at its packets; the searches, which are rare, look at them.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from umbel.media.rtp import gop
 from umbel.media.rtp import packet as rtp
 from umbel.media.wire.datagrams import SLOT_BYTES, Ring, private_memory
 
-_BYTES = 512 << 10
-"""Two seconds of a stream of 2 Mbit/s: a lost forwarder is noticed and bridged within one."""
+_BYTES = 2 << 20
+"""Four seconds of a stream of 4 Mbit/s: two groups of pictures of the usual length."""
+_GROUPS = 2
+"""A new hop begins with so many groups of pictures: the last one, and a whole one before it. HLS
+needs a whole one for its first playlist."""
 _MOST_SLOTS = 4096
 
 
@@ -51,6 +56,25 @@ class Recent:
                 found[sequence] = packet
                 wanted.discard(sequence)
         return dict(reversed(found.items()))
+
+    def groups(self) -> list[bytes]:
+        """The packets, RTCP too, since the last key picture but one of the video began, or since
+        the last one; none where no key picture is remembered."""
+        packets = list(self._newest_first())[::-1]
+        starts: list[tuple[bytes, int]] = []  # each with its source
+        key_time = parameters_time = b""
+        parameters_at = 0
+        for at, packet in enumerate(packets):
+            if rtp.is_rtcp(packet) or (begun := gop.begins(packet)) is None:
+                continue
+            time = packet[4:12]
+            if begun.parameters and time != parameters_time:
+                parameters_time, parameters_at = time, at
+            if begun.key_slice and time != key_time:
+                key_time = time
+                starts.append((time[4:], parameters_at if time == parameters_time else at))
+        of_newest = [at for source, at in starts if source == starts[-1][0]]
+        return packets[of_newest[-_GROUPS:][0] :] if of_newest else []
 
     def _newest_first(self) -> Iterator[bytes]:
         for first, length, size in reversed(self._slots):

@@ -21,6 +21,8 @@ from umbel.media.wire.meter import Meter, UdpStats
 from umbel.media.wire.recent import Recent
 
 _HEAR_S = 0.02
+_PAUSED_S = 1.0
+"""Without a packet for so long, a stream pauses: what was sent before is no beginning."""
 
 
 class BadHop(Invalid):
@@ -62,13 +64,16 @@ _reports = _Reports()
 class UdpSender:
     """A PacketSink that sends every packet to every hop, from a port of its own per hop."""
 
-    def __init__(self, source: str = "", on_feedback: OnFeedback | None = None) -> None:
+    def __init__(
+        self, source: str = "", on_feedback: OnFeedback | None = None, *, remembers: bool = False
+    ) -> None:
         """`source` is the address to send from; empty: the kernel's choice. `on_feedback` hears
         what the hops report by RTCP, all as one, within 20 ms while there is something to send.
         Packets that a hop misses are sent to it again; those that are not remembered here are
-        reported, too."""
+        reported, too. One that `remembers` does so without a hop, too: for a first one's burst."""
         self._source = source
         self._on_feedback = on_feedback
+        self._remembers = remembers
         self.protector: Protector | None = None
         """What protects packets on their way out; None: they leave as they come."""
         self._aggregate = Aggregate()
@@ -77,7 +82,7 @@ class UdpSender:
         self._up: tuple[Hop, ...] = ()
         self._down: tuple[Hop, ...] = ()
         self._meter = Meter()
-        self._offered = 0
+        self._offered, self._offered_s = 0, float("-inf")
 
     @property
     def hops(self) -> tuple[tuple[str, int], ...]:
@@ -105,9 +110,18 @@ class UdpSender:
             for descriptor in hop.descriptors:
                 _reports.add(descriptor, partial(self._hear, hop))
 
+    def burst(self, hops: Iterable[tuple[str, int]], now_s: float) -> None:
+        """Send to these what was sent since the last key picture but one: they need not wait for
+        the next. Nothing where the stream pauses, or is protected: then nothing tells a picture."""
+        begun = [hop for key in hops if (hop := self._hops.get(key)) in self._up and hop]
+        if begun and self.protector is None and now_s - self._offered_s < _PAUSED_S:
+            groups = self._recent.groups()
+            for hop in begun:
+                hop.begin(groups)
+
     def packets(self, batch: Packets, now_s: float) -> None:
         """Send copies. Empty packets and those above 65000 bytes are left out."""
-        if not self._hops:
+        if not self._hops and not self._remembers:
             return
         if self.protector is not None:
             batch = self.protector.protect(batch, now_s)
@@ -119,7 +133,7 @@ class UdpSender:
 
     def forward(self, ring: Ring, now_s: float) -> None:
         """Send what is in a receiver's ring, without copying it."""
-        if not self._hops:
+        if not self._hops and not self._remembers:
             return
         if 0 in ring.lengths or self.protector is not None:
             self.packets(ring.datagrams(), now_s)
@@ -151,6 +165,10 @@ class UdpSender:
         return made
 
     def _send(self, ring: Ring, now_s: float) -> None:
+        self._offered_s = now_s
+        if not self._hops:
+            self._recent.put(ring)
+            return
         if self._down:
             self._reconnect(now_s)
         if now_s >= _reports.next_s:

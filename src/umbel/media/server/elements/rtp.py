@@ -14,6 +14,9 @@ from umbel.media.server.elements.pipeline import MediaPipeline
 from umbel.media.wire.receiver import UdpReceiver
 from umbel.media.wire.sender import UdpSender
 
+_FIRST = frozenset({StreamRole.ACQUIRER, StreamRole.TRANSCODER})
+"""Where a stream begins: it runs before somebody watches it."""
+
 
 class RtpReceiver(MediaElement):
     """Takes a stream on a UDP port of its own."""
@@ -111,7 +114,9 @@ class RtpSender(MediaElement):
     ) -> None:
         super().__init__(context)
         self._wanted = values.targets_from_json(hops or [])
-        self._sender = UdpSender(server.address, self.report)
+        parent = context.parent
+        is_first = isinstance(parent, MediaPipeline) and parent.role in _FIRST
+        self._sender = UdpSender(server.address, self.report, remembers=is_first)
         self.pad = SinkPad(self._sender)
         self._key = b""
         self.set_srtp_key(srtp_key)
@@ -153,6 +158,9 @@ class RtpSender(MediaElement):
     def _aim(self, hops: tuple[Target, ...]) -> None:
         known = set(self._sender.hops)
         self._sender.set_hops([(hop.address, hop.port) for hop in hops])
-        if set(self._sender.hops) - known:
+        new = set(self._sender.hops) - known
+        if new:
+            wanted = {(hop.address, hop.port) for hop in hops if hop.burst}
+            self._sender.burst(new & wanted, self.clock.monotonic_s())
             # A new hop can show nothing before its first key picture.
             self.request_keyframe()
