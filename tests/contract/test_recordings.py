@@ -210,6 +210,26 @@ async def test_a_full_storage_is_named_and_waited_for(place: RecordedEvent) -> N
     assert (kept.segments, kept.problem) == (5, ""), "the recorder kept what was not stored"
 
 
+async def test_who_asked_for_it_hears_that_there_is_no_room_for_a_recorder(
+    place: RecordedEvent,
+) -> None:
+    why = "No node has room for a recorder."
+    made = await place.on_air(Reel("one", film()))
+    ann = await place.studio.recordings.start("ann", place.event.id, from_start=False)
+    place.studio.reels.no_room[place.event.id] = why
+    for kept in (
+        *await place.kept("ann"),
+        await place.studio.recordings.the("ann", ann.recording.id),
+    ):
+        assert kept.problem == f"It is not being recorded now. {why}"
+    await place.studio.recordings.stop("ann", ann.recording.id)
+    assert [one.problem for one in await place.kept("ann")] == [""]
+    place.studio.reels.no_room.clear()
+    await place.studio.recordings.start("bob", place.event.id, from_start=False)
+    await place.play(made, 1)
+    assert [one.problem for one in await place.kept("bob")] == [""]
+
+
 async def _append(items: Repository, item: str, data: bytes) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield data

@@ -112,3 +112,31 @@ async def test_an_edge_that_is_new_has_a_playlist_at_once() -> None:
         receiver.close()
         hls.close()
         await hls.until_closed()
+
+
+async def test_a_burst_goes_on_from_a_forwarder_that_had_no_hop_when_it_came() -> None:
+    root, below = (UdpSender("127.0.0.1", remembers=True) for _ in range(2))
+    forwarder, edge = [await UdpReceiver.open("127.0.0.1") for _ in range(2)]
+    sink = Sink()
+    forwarder.attach(below)
+    forwarder.attach(sink)
+    now_s = asyncio.get_running_loop().time()
+    sent = before(root, now_s)
+    wanted = [data for one in sent[FRAMES - FRAMES % GOP - GOP :] for data in one]
+    try:
+        root.set_hops([(forwarder.address, forwarder.port)])
+        root.burst([(forwarder.address, forwarder.port)], now_s)
+
+        async def came() -> list[bytes]:
+            return sink.came
+
+        assert await until(came, lambda found: len(found) >= len(wanted)) == wanted
+        forwarder.detach(sink)
+        sink.came = []
+        edge.attach(sink)
+        below.set_hops([(edge.address, edge.port)])
+        below.burst([(edge.address, edge.port)], asyncio.get_running_loop().time())
+        assert await until(came, lambda found: len(found) >= len(wanted)) == wanted
+    finally:
+        for one in (root, below, forwarder, edge):
+            one.close()

@@ -112,7 +112,6 @@ async def test_its_tokens_are_its_own(tmp_path: Path) -> None:
             assert found[one].function == found[other].function
             assert found[one].token != found[other].token
             assert found[one].token not in repr(found)
-            assert await w.delivery.recorders.of(one) == found[one]
 
 
 @scenario

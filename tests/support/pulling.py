@@ -35,7 +35,7 @@ class Puller:
         """Until cancelled."""
         after, boot = -1, ""
         while True:
-            at = await self.world.delivery.recorders.of(stream)
+            at = (await self.world.delivery.recorders.all()).get(stream)
             if at is None:
                 await asyncio.sleep(0.2)
                 continue

@@ -82,12 +82,17 @@ class At:
 
 @dataclass
 class Reels:
-    """The recorders that run, by stream; one that is `deaf` does not answer."""
+    """The recorders that run, by stream; one that is `deaf` does not answer. `no_room` is why there
+    is none for a stream."""
 
     running: dict[str, Reel] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
     deaf: bool = False
     asked: int = 0
+    no_room: dict[str, str] = field(default_factory=dict)
+
+    async def lacking(self) -> Mapping[str, str]:
+        return self.no_room
 
     async def all(self) -> Mapping[str, At]:
         return {s: At(url=f"fake://{s}", token="secret") for s in self.running}

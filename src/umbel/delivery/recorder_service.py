@@ -30,16 +30,14 @@ class RecorderService:
         found = {s: self._at(tree) for s, tree in (await self.store.trees()).items()}
         return {stream: at for stream, at in found.items() if at is not None}
 
-    async def of(self, stream: str) -> RecorderAt | None:
-        """Where the stream is pulled now; None while nothing records it."""
-        return self._at(await self.store.tree(stream))
-
     async def lacking(self) -> Mapping[str, str]:
-        """Why there is no recorder of streams that are to be recorded and that have a tree."""
+        """Why there is no room for a recorder of streams that are to be recorded and that have a
+        tree."""
         trees = await self.store.trees()
         bare = [s for s, tree in trees.items() if tree.root is not None and not recorders.of(tree)]
         wanted = await self.recordings.demand.wanted(bare) if bare else frozenset[str]()
-        return {s: self.recordings.shortage(trees, s) for s in sorted(wanted)}
+        found = {s: self.recordings.shortage(trees, s) for s in sorted(wanted)}
+        return {stream: why for stream, why in found.items() if why}
 
     def demand_changed(self, stream: str) -> None:
         """Another stream, or this one no more, is to be recorded: act now. Other instances hear of

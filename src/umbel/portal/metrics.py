@@ -38,6 +38,9 @@ class Metrics:
         self._readers = self._gauge("state_readers", "Open streams of /api/v1/state")
         self._events = self._gauge("events", "Events", "state")
         self._functions = self._gauge("functions", "Functions", "role", "state")
+        self._recorders_missing = self._gauge(
+            "recorders_missing", "Streams to be recorded for whose recorder there is no room"
+        )
         self._viewers = self._gauge("viewers", "Viewers at the edges", "node")
         self._cores = self._gauge("node_cores_used", "CPU cores used", "node")
         self._memory = self._gauge("node_memory_used_mebibytes", "Memory used", "node")
@@ -75,10 +78,12 @@ class Metrics:
         """The exposition, after a look at the platform. Raises Unavailable."""
         counts, functions = await system.catalogue.counts(), await system.delivery.functions()
         nodes, links = await system.nodes.list(), await system.delivery.links()
+        lacking = await system.recordings.lacking()
         # No await from here on: another scrape must not see what is half filled.
         for state, count in counts.items():
             self._events.labels(state.value).set(count)
         self._set_functions(functions)
+        self._recorders_missing.set(len(lacking))
         for gauge in (
             self._cores,
             self._memory,

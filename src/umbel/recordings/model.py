@@ -197,6 +197,12 @@ class Kept:
     began_s: float | None
     problem: str
 
+    @property
+    def is_open(self) -> bool:
+        """Whether more of it is to come."""
+        is_to_come = self.state in (RecordingState.WAITING, RecordingState.RECORDING)
+        return is_to_come and self.recording.until_s is None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Share:

@@ -24,6 +24,9 @@ class RunningRecorders(Protocol):
     async def all(self) -> Mapping[str, RecorderAt]:
         """Those that can be asked, by stream."""
 
+    async def lacking(self) -> Mapping[str, str]:
+        """Why there is no room for one, by the stream that is to have it."""
+
 
 class ReplayEdge(Protocol):
     """An edge that serves recordings, and what it may send to their viewers (Mbit/s)."""

@@ -4,7 +4,7 @@ In: calls of the portal, for a user who has proved who they are, or with a link'
 values of `model`, and what replays.py reads. Neighbours: capturing.py stores what is recorded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from umbel.catalogue import rules
@@ -63,12 +63,29 @@ class Recordings:
 
     async def of(self, username: str) -> tuple[list[Kept], Usage]:
         """The account's, the newest first, and what they take."""
-        kept = await self.database.read(kept_store.of_user, username)
+        kept = await self._explained(await self.database.read(kept_store.of_user, username))
         return kept, Usage(bytes=sum(one.size for one in kept), quota_bytes=self.quota_bytes)
 
     async def the(self, username: str, recording_id: str) -> Kept:
         """One of the account's. Raises NoSuchRecording."""
-        return _found(await self.database.read(kept_store.the, username, recording_id))
+        found = _found(await self.database.read(kept_store.the, username, recording_id))
+        (kept,) = await self._explained([found])
+        return kept
+
+    async def lacking(self) -> Mapping[str, str]:
+        """Why there is no room for a recorder, by the stream that is to have one."""
+        return await self.capturing.running.lacking()
+
+    async def _explained(self, kept: Sequence[Kept]) -> list[Kept]:
+        """With the reason where there is no room for the recorder that one waits for."""
+        open_ones = {one.recording.id for one in kept if one.is_open and not one.problem}
+        lacking = await self.lacking() if open_ones else {}
+        return [
+            replace(one, problem=f"It is not being recorded now. {why}")
+            if one.recording.id in open_ones and (why := lacking.get(one.recording.event_id))
+            else one
+            for one in kept
+        ]
 
     async def start(self, username: str, event_id: str, *, from_start: bool) -> Kept:
         """Record the event from now on, or from the beginning of what there is of it. Raises

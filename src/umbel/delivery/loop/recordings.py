@@ -74,13 +74,13 @@ class Recordings:
         return found
 
     def shortage(self, trees: Mapping[str, Tree], stream: str) -> str:
-        """Why the stream has no recorder; that one comes, where there is room."""
+        """Why the stream can have no recorder; empty where there is room, and one comes."""
         view = self.collector.view(trees)
         try:
             recorders.attached(view, trees[stream], sending=(), now_s=0.0, relaying=Relaying.NONE)
         except NoCapacity as error:
             return error.message
-        return "A recorder is being started."
+        return ""
 
     def forget(self, stream: str) -> None:
         """Nothing is known of the stream."""

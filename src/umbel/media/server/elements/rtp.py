@@ -14,8 +14,8 @@ from umbel.media.server.elements.pipeline import MediaPipeline
 from umbel.media.wire.receiver import UdpReceiver
 from umbel.media.wire.sender import UdpSender
 
-_FIRST = frozenset({StreamRole.ACQUIRER, StreamRole.TRANSCODER})
-"""Where a stream begins: it runs before somebody watches it."""
+_REMEMBERING = frozenset({StreamRole.ACQUIRER, StreamRole.TRANSCODER, StreamRole.FORWARDER})
+"""They may have a stream before they have a hop, and are there for hops alone."""
 
 
 class RtpReceiver(MediaElement):
@@ -115,8 +115,8 @@ class RtpSender(MediaElement):
         super().__init__(context)
         self._wanted = values.targets_from_json(hops or [])
         parent = context.parent
-        is_first = isinstance(parent, MediaPipeline) and parent.role in _FIRST
-        self._sender = UdpSender(server.address, self.report, remembers=is_first)
+        remembers = isinstance(parent, MediaPipeline) and parent.role in _REMEMBERING
+        self._sender = UdpSender(server.address, self.report, remembers=remembers)
         self.pad = SinkPad(self._sender)
         self._key = b""
         self.set_srtp_key(srtp_key)
