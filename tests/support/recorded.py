@@ -124,8 +124,7 @@ class Studio:
     async def look(self) -> None:
         """One look, then one pull of each stream that it is about."""
         capturing = self.recordings.capturing
-        await capturing.look()
-        for stream in {*self.reels.running, *await capturing.open_streams()}:
+        for stream in {*self.reels.running, *await capturing.look()}:
             await capturing.capture(stream)
 
     def advance(self, seconds: float) -> None:

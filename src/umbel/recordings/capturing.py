@@ -98,8 +98,7 @@ class Capturing:
     # -- what is wanted -----------------------------------------------------------------------
 
     async def _look(self, _key: str) -> float:
-        await self.look()
-        for stream in {*await self.running.all(), *await self.open_streams()}:
+        for stream in {*await self.running.all(), *await self.look()}:
             self._ask(stream)
         return _LOOK_S
 
@@ -108,24 +107,27 @@ class Capturing:
         if not {stream} & self._pulls.keys():
             self._pulls.wake(stream)
 
-    async def open_streams(self) -> list[str]:
-        """The streams whose captures are not over."""
-        return [one.stream for one in await self.database.read(store.running)]
-
-    async def look(self) -> None:
-        """Find out what is wanted, and keep the rows in order."""
-        if await self.leases.acquire(_KEY):
+    async def look(self) -> list[str]:
+        """Find out what is wanted, and keep the rows in order. Answers the streams whose captures
+        are not over."""
+        is_owner = await self.leases.acquire(_KEY)
+        if is_owner:
             await self._keep_in_order()
-        await self._find_wanted()
+        running, is_over = await self.database.read(_running)
+        if is_owner and is_over:
+            running = await self.database.write(_note_over, self.clock.now_s())
+        await self._find_wanted(running)
+        return [one.stream for one in running]
 
     async def wanted(self, streams: Collection[str]) -> frozenset[str]:
         """Those of these streams that are to have a recorder."""
-        found = await self._find_wanted() if self._wanted is None else self._wanted
+        found = self._wanted
+        if found is None:
+            found = await self._find_wanted(await self.database.read(store.running))
         return found.intersection(streams)
 
-    async def _find_wanted(self) -> frozenset[str]:
+    async def _find_wanted(self, running: Collection[Capture]) -> frozenset[str]:
         now_s = self.clock.now_s()
-        running = await self.database.read(store.running)
         over = {one.stream for one in running if one.over_s is not None}
         wanted = await self.database.read(kept_store.wanted, now_s - TAIL_S) | over
         before, self._wanted = self._wanted or frozenset(), wanted
@@ -137,8 +139,6 @@ class Capturing:
         now_s = self.clock.now_s()
         if await self.database.read(kept_store.reserved):
             await self.database.write(_keep_reserved, now_s)
-        if await self.database.read(_over_now):
-            await self.database.write(_note_over, now_s)
         if now_s - self._swept_s >= _SWEEP_S:
             self._swept_s = now_s
             await self._stop_beyond_quota(now_s)
@@ -237,6 +237,9 @@ class Capturing:
         item = await self._item(capture) if pulled.segments else ""
         size = (await self.repository.get(item)).size if item else 0
         made = append(capture, pulled, maps, item=item, offset=size, now_s=self.clock.now_s())
+        missing = made.capture.dropped - capture.dropped
+        if missing:
+            log.warning("segments came too late", stream=capture.stream, missing=missing)
         if made.chunks:
             try:
                 await self._write(item, made.chunks, size)
@@ -296,18 +299,24 @@ def _keep_reserved(connection: Connection, now_s: float) -> None:
         kept_store.add(connection, new)
 
 
-def _over_now(connection: Connection) -> list[Capture]:
-    """Captures whose events are over, which was not noted yet."""
+def _running(connection: Connection) -> tuple[list[Capture], bool]:
+    """The captures that are not over, and whether the event of one is, which was not noted yet."""
+    running = store.running(connection)
+    return running, any(_is_over_now(connection, one) for one in running)
+
+
+def _is_over_now(connection: Connection, capture: Capture) -> bool:
+    return capture.over_s is None and store.is_over(connection, capture.event_id)
+
+
+def _note_over(connection: Connection, now_s: float) -> list[Capture]:
+    """The captures that are not over, with when their events ended."""
     return [
-        capture
-        for capture in store.running(connection)
-        if capture.over_s is None and store.is_over(connection, capture.event_id)
+        store.change(connection, one, replace(one, over_s=now_s))
+        if _is_over_now(connection, one)
+        else one
+        for one in store.running(connection)
     ]
-
-
-def _note_over(connection: Connection, now_s: float) -> None:
-    for capture in _over_now(connection):
-        store.change(connection, capture, replace(capture, over_s=now_s))
 
 
 def _stop(connection: Connection, username: str, now_s: float) -> None:

@@ -4,6 +4,7 @@ Sizes are bytes, times are epoch seconds.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -121,6 +122,16 @@ class BlobMissing(NotFound):
     """The storage has no bytes of this name."""
 
     code = "umbel.blob_missing"
+
+
+_BLOB = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+
+
+def blob_name(blob: str) -> str:
+    """The name, which may be part of a path or a key. Raises BlobMissing for what is none."""
+    if not _BLOB.fullmatch(blob):
+        raise BlobMissing(f"There is no blob {blob!r}", blob=blob)
+    return blob
 
 
 class ItemState(Enum):

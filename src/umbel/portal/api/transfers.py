@@ -165,7 +165,7 @@ async def _write(
     content_type, size = request.headers.get("content-type", ""), _declared(request)
     offset = None if piece is None or piece.start == 0 else piece.start
     body = _body(request)
-    if content_type.partition(";")[0].strip().lower() == FORM:
+    if _media_type(content_type) == FORM:
         content_type, chunks = await open_file(body, content_type)
         size = None
     else:
@@ -182,7 +182,7 @@ def _content_range(request: Request) -> ContentRange | None:
     if header is None:
         return None
     piece = parse_content_range(header)
-    is_form = request.headers.get("content-type", "").lower().startswith(FORM)
+    is_form = _media_type(request.headers.get("content-type", "")) == FORM
     if not is_form and declared is not None and declared != piece.end - piece.start:
         raise BadContentRange(f"The body has {declared} bytes, and Content-Range names others")
     return piece
@@ -193,9 +193,14 @@ def _declared(request: Request) -> int | None:
     return int(length[:18]) if length.isascii() and length.isdecimal() else None
 
 
+def _media_type(content_type: str) -> str:
+    """A Content-Type without its parameters, in small letters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def _kind(content_type: str) -> str:
-    """The media type without parameters, empty for what is none."""
-    kind = content_type.partition(";")[0].strip().lower()
+    """The media type of an item, empty for what is none."""
+    kind = _media_type(content_type)
     return kind if _MEDIA_TYPE.fullmatch(kind) and kind != FORM else ""
 
 

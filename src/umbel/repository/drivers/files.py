@@ -6,18 +6,16 @@ nothing else. Each call opens what it needs, so a disk that failed is used again
 
 import errno
 import os
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from umbel.kit import private
-from umbel.repository.model import BlobMissing, RepositoryFull, StorageFailed
+from umbel.repository.model import BlobMissing, RepositoryFull, StorageFailed, blob_name
 from umbel.repository.pieces import pieces as regrouped
 from umbel.repository.ports import PIECE_BYTES, Stored
 from umbel.repository.threads import Threads
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _DRAFTS = "drafts"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -88,9 +86,8 @@ class FileStorage:
 
     def _path(self, blob: str) -> Path:
         """Where the blob is: 1024 folders, so that none is very long."""
-        if not _NAME.fullmatch(blob) or blob.startswith("."):
-            raise BlobMissing(f"There is no blob {blob!r}", blob=blob)
-        return self.folder / blob[-2:].rjust(2, "_") / blob
+        name = blob_name(blob)
+        return self.folder / name[-2:].rjust(2, "_") / name
 
     @contextmanager
     def _reading(self, blob: str) -> Iterator[None]:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from umbel.kit.errors import Invalid
-from umbel.repository.model import BlobMissing, RepositoryFull, StorageFailed
+from umbel.repository.model import BlobMissing, RepositoryFull, StorageFailed, blob_name
 from umbel.repository.pieces import pieces as regrouped
 from umbel.repository.ports import PIECE_BYTES, Stored
 from umbel.repository.threads import Threads
@@ -27,7 +27,6 @@ PART_BYTES = 8 << 20
 _LARGE_PART = 8
 """Later parts are so many times larger: S3 has 10 000 at most."""
 _MANY, _MOST_PARTS = 5_000, 10_000
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[\w.-]{1,100}(/[\w.-]{1,100}){0,8}", re.ASCII)
 _MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchUpload"}
@@ -221,9 +220,7 @@ class S3Storage:
         return StorageFailed(f"{where} refuses: {code or status}", s3_code=code or str(status))
 
     def _key(self, blob: str) -> str:
-        if not _NAME.fullmatch(blob) or blob.startswith("."):
-            raise BlobMissing(f"There is no blob {blob!r}", blob=blob)
-        return self.bucket.prefix + blob
+        return self.bucket.prefix + blob_name(blob)
 
 
 class _PartUpload:

@@ -19,6 +19,11 @@ Ask = Callable[[int], Awaitable[T]]
 MOST_UNFINISHED = 8
 
 
+def is_bad(error: Exception) -> bool:
+    """Whether the shard is missing or damaged, and its storage answers."""
+    return isinstance(error, BlobMissing | BadShard)
+
+
 class Asking:
     """The calls to the storages of `count` shards, by number."""
 
@@ -41,7 +46,7 @@ class Asking:
         finally:
             for task, number in tasks.items():
                 self._leave(task, number)
-        wrong = {n for n, error in errors.items() if isinstance(error, BlobMissing | BadShard)}
+        wrong = {n for n, error in errors.items() if is_bad(error)}
         if bad is not None:
             bad |= wrong
         if len(found) < needed:
@@ -98,7 +103,7 @@ def _sort(
 
 
 def _too_few(count: int, needed: int, errors: dict[int, Exception]) -> UmbelError:
-    lost = sum(isinstance(error, BlobMissing | BadShard) for error in errors.values())
+    lost = sum(is_bad(error) for error in errors.values())
     if lost > count - needed:
         return BlobMissing(f"{lost} of {count} shards are missing or damaged")
     said = "; ".join(f"shard {n}: {error}" for n, error in sorted(errors.items()))

@@ -13,7 +13,7 @@ from contextlib import aclosing
 import structlog
 
 from umbel.kit.errors import UmbelError
-from umbel.repository.drivers.shards.asking import Asking
+from umbel.repository.drivers.shards.asking import Asking, is_bad
 from umbel.repository.drivers.shards.writing import ShardWriters
 from umbel.repository.fec.layout import (
     TRAILER_BYTES,
@@ -159,14 +159,14 @@ class ShardStorage:
         """The shards that are missing or damaged. Raises BlobMissing where too many are,
         StorageFailed where a storage does not answer."""
         _, errors = await self._asking.all(lambda n: self._verified(blob, geometry, n), 3600.0)
-        failed = [error for error in errors.values() if not _is_bad(error)]
+        failed = [error for error in errors.values() if not is_bad(error)]
         if len(errors) > geometry.m:
             if not failed:
                 raise BlobMissing(f"{len(errors)} shards of {blob} are lost", blob=blob)
             raise StorageFailed("; ".join(map(str, failed)))
         if failed:
             log.warning("shards not checked", blob=blob, reason="; ".join(map(str, failed)))
-        return {number for number, error in errors.items() if _is_bad(error)}
+        return {number for number, error in errors.items() if is_bad(error)}
 
     async def _verified(self, blob: str, geometry: Geometry, number: int) -> None:
         storage = self._storages[number]
@@ -252,10 +252,6 @@ class ShardStorage:
 
 _BATCH = 16
 """Stripes whose cells are checked at a time."""
-
-
-def _is_bad(error: Exception) -> bool:
-    return isinstance(error, BlobMissing | BadShard)
 
 
 def _encoded(code: Code, geometry: Geometry, stripe: bytes) -> list[bytes]:
