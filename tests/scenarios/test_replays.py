@@ -9,6 +9,7 @@ from support.world import World, world
 from umbel.catalogue.model import EventEvent, UserRole
 from umbel.compute.model import FunctionState, Scheduling
 from umbel.delivery.replays.model import IDLE_S
+from umbel.delivery.replays.service import READY_S
 from umbel.kit.tokens import REPLAY
 from umbel.media.io.replay_cache import WAIT_S, ReplayEnded
 from umbel.media.replay.grants import ReplayGrant, parse
@@ -203,6 +204,34 @@ async def test_a_node_that_drains_is_left(tmp_path: Path) -> None:
         assert await found(w, "ann", extent, "pe2") == ""
         assert await opened(w, "ann", extent, "pe2")
         assert [name for name in edges(w) if "pe2" in name] == []
+
+
+@scenario
+async def test_a_cordoned_node_keeps_its_viewers_and_gets_no_others(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        extent = await recorded(w)
+        first = await opened(w, "ann", extent, "pe2")
+        await w.system.nodes.schedule("pe2", Scheduling.CORDONED, by="test")
+        await asyncio.sleep(30)
+        assert await found(w, "ann", extent, "pe2") == first
+        assert await play(w, "edge-pe2-1", "ann", extent, 0)
+        assert await opened(w, "bob", extent, "pe2") != first
+        assert len(edges(w)) == 2
+
+
+@scenario
+async def test_who_waited_for_an_edge_once_does_not_wait_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        extent = await recorded(w)
+        await opened(w, "ann", extent, "pe2")
+        await w.kill("edge-pe2-1")
+        began_s = w.clock.monotonic_s()
+        for _ in range(3):
+            # As a player does that reads a growing playlist again.
+            await w.system.replay_edges.open(
+                (await grant(w, "ann", extent)).id, extent.capture_id, "pe2", 3.0
+            )
+        assert w.clock.monotonic_s() - began_s < READY_S
 
 
 @scenario

@@ -108,10 +108,10 @@ def test_other_functions_that_keep_it_are_no_edges() -> None:
     assert chosen(there, holding={"recorder-pe2-1": {CAPTURE}}) == "edge-pe2-1"
 
 
-def test_edges_run_as_long_as_replays_need_them_but_not_on_closed_nodes() -> None:
+def test_edges_run_as_long_as_replays_need_them_but_not_on_nodes_to_leave() -> None:
     loads = [load("pe2"), load("pe2", capture="cap_2"), load("pe3"), load("gone")]
-    there = view(planted(), nodes={"pe3": room("pe3", is_closed=True)})
-    assert [b.function for b in rules.wanted(there, loads)] == ["edge-pe2-1"]
+    found = rules.wanted(view(planted()), loads, stays=lambda node: node != "pe3")
+    assert [b.function for b in found] == ["edge-pe2-1"]
 
 
 def test_replays_may_send_what_live_viewers_leave() -> None:

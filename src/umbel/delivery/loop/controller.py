@@ -9,11 +9,13 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from umbel.catalogue.service import Catalogue
 from umbel.compute.model import Instance
+from umbel.delivery.loop import node_health
 from umbel.delivery.loop.ahead import Ahead
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.eviction import Eviction
@@ -258,7 +260,10 @@ class DeliveryController:
             self._swept_s = now_s
             await self.replays.sweep(now_s - IDLE_S)
         loads = await self.replays.loads(now_s - IDLE_S)
-        return replays.wanted(self.collector.view(trees), loads) if loads else []
+        if not loads:
+            return []
+        stays = partial(node_health.stays, self.collector.compute)
+        return replays.wanted(self.collector.view(trees), loads, stays)
 
     async def _announce_drains(self) -> None:
         """Tell viewers which nodes they should leave, again and again while there are any: each

@@ -8,7 +8,7 @@ VIM does not reach is not avoided: its functions serve on.
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from umbel.compute.model import Function, FunctionState, Instance
+from umbel.compute.model import Function, FunctionState, Instance, NodeState, Scheduling
 from umbel.compute.service import Compute
 from umbel.delivery.loop.functions import OWNER
 
@@ -52,3 +52,9 @@ def away(compute: Compute, functions: Iterable[Instance], answering: Collection[
     return {
         node.name for node in compute.nodes() if node.name in silent and compute.is_lost(node.name)
     }
+
+
+def stays(compute: Compute, node: str) -> bool:
+    """Whether what runs on the node may stay: it is neither drained nor at rest."""
+    is_drained = compute.scheduling(node) is Scheduling.DRAINING
+    return compute.state(node) is NodeState.ACTIVE and not is_drained

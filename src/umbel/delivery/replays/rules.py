@@ -5,7 +5,7 @@ an edge, or NoCapacity. A capture is to the policy a stream that some edges have
 laid to the others, because the control plane gives them what they lack (SLS, figure 6).
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from umbel.delivery.model import Branch, Tree
@@ -52,13 +52,13 @@ def without(view: View, silent: Collection[str]) -> View:
     return replace(view, functions=functions)
 
 
-def wanted(view: View, loads: Iterable[ReplayLoad]) -> list[Branch]:
-    """The edges that are to run for viewers of recordings. A node that takes nothing new is left
-    to its live viewers, whose edges stay as long as they need them."""
+def wanted(view: View, loads: Iterable[ReplayLoad], stays: Callable[[str], bool]) -> list[Branch]:
+    """The edges that are to run for viewers of recordings: not on nodes that are to become empty,
+    where live viewers have to leave, too."""
     found = {
         load.function: Branch(function=load.function, role=EDGE, node=load.edge_node)
         for load in loads
-        if load.edge_node in view.nodes and not view.nodes[load.edge_node].is_closed
+        if load.edge_node in view.nodes and stays(load.edge_node)
     }
     return list(found.values())
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from umbel.compute.model import FunctionState, Instance
+from umbel.delivery.loop import node_health
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.streams import FLEET
 from umbel.delivery.model import Tree
@@ -54,7 +55,9 @@ class ReplayEdges:
 
     async def open(self, grant_id: str, capture_id: str, access_node: str, mbps: float) -> str:
         """The base URL of an edge for the viewer, which the policy chooses; empty where none has
-        room, or a new one is not up in time. Raises NoSuchNode."""
+        room, or a new one is not up in time. Who waited for it once does not wait again. Raises
+        NoSuchNode."""
+        before = await self.store.get(grant_id, access_node)
         async with self._choosing:
             try:
                 viewer = ReplayViewer(capture_id=capture_id, access_node=access_node, mbps=mbps)
@@ -62,6 +65,8 @@ class ReplayEdges:
             except NoCapacity as error:
                 log.info("replay by the front end", access_node=access_node, reason=error.message)
                 return ""
+        if before is not None and before.function == chosen:
+            return self._url(chosen)
         try:
             async with asyncio.timeout(READY_S):
                 while True:
@@ -76,13 +81,15 @@ class ReplayEdges:
     async def all(self) -> Mapping[str, ReplayEdgeAt]:
         """The edges that serve recordings or keep some, by function."""
         collector = self.controller.collector
-        view = collector.view(await self.controller.store.trees())
         loads = await self._loads()
         kept = [
             _no_viewers(function, collector.instances[function].node)
             for function, captures in self._holding.items()
             if captures and function in collector.instances
         ]
+        if not loads and not kept:
+            return {}
+        view = collector.view(await self.controller.store.trees())
         mbps = rules.allowances(view, [*loads, *kept])
         return {
             function: ReplayEdgeAt(
@@ -154,8 +161,8 @@ class ReplayEdges:
         instance = collector.instances.get(function)
         if instance is None or function not in collector.answering():
             return ""
-        is_open = collector.compute.accepts(instance.node)
-        if not is_open or instance.node in collector.unreliable or not instance.ports.get("http"):
+        is_kept = node_health.stays(collector.compute, instance.node)
+        if not is_kept or instance.node in collector.unreliable or not instance.ports.get("http"):
             return ""
         host = f"[{instance.address}]" if ":" in instance.address else instance.address
         return f"http://{host}:{instance.ports['http']}"
