@@ -3,6 +3,25 @@
 
 const OFFLINE = '/offline.html';
 const KEPT = 'umbel-offline-1';
+/** The page keeps here which language it has, where that is not English, and that language's page for no network. */
+const LANGUAGE = 'umbel-language';
+
+const TEXTS = {
+  en: { live: 'Live now', begins: (when) => `Begins ${when}`, renewed: 'Renewed by the browser' },
+  de: { live: 'Jetzt live', begins: (when) => `Beginnt ${when}`, renewed: 'Vom Browser erneuert' },
+};
+
+/** The language of the pages; English where none was kept. */
+async function keptLanguage() {
+  const kept = await caches.match('/language', { cacheName: LANGUAGE });
+  const language = (await kept?.text()) ?? 'en';
+  return Object.hasOwn(TEXTS, language) ? language : 'en';
+}
+
+async function offlinePage() {
+  const own = await caches.match(`/offline.${await keptLanguage()}.html`, { cacheName: LANGUAGE });
+  return own ?? (await caches.match(OFFLINE)) ?? Response.error();
+}
 
 self.addEventListener('install', (event) => {
   const keep = async () => {
@@ -15,7 +34,7 @@ self.addEventListener('install', (event) => {
 
 self.addEventListener('activate', (event) => {
   const begin = async () => {
-    for (const name of await caches.keys()) if (name !== KEPT) await caches.delete(name);
+    for (const name of await caches.keys()) if (name !== KEPT && name !== LANGUAGE) await caches.delete(name);
     // The first request of a page does not wait until this worker has started.
     await self.registration.navigationPreload?.enable();
     await self.clients.claim();
@@ -29,7 +48,7 @@ self.addEventListener('fetch', (event) => {
     try {
       return (await event.preloadResponse) ?? (await fetch(event.request));
     } catch {
-      return (await caches.match(OFFLINE)) ?? Response.error();
+      return offlinePage();
     }
   };
   event.respondWith(answer());
@@ -47,27 +66,33 @@ function parse(data) {
 
 const text = (value, fallback) => (typeof value === 'string' && value !== '' ? value : fallback);
 
-function bodyOf({ kind, provider, starts_at }) {
+function bodyOf({ kind, provider, starts_at }, language) {
   const of = text(provider, '');
   const at = new Date(starts_at);
   const when = Number.isNaN(at.getTime())
     ? ''
-    : new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' }).format(at);
-  const said = kind === 'live' ? 'Live now' : when === '' ? '' : `Begins ${when}`;
+    : new Intl.DateTimeFormat(language === 'en' ? undefined : language, { weekday: 'short', hour: '2-digit', minute: '2-digit' }).format(at);
+  const texts = TEXTS[language];
+  const said = kind === 'live' ? texts.live : when === '' ? '' : texts.begins(when);
   return [said, of].filter((part) => part !== '').join(' · ');
 }
 
 self.addEventListener('push', (event) => {
   const body = parse(event.data);
-  const shown = self.registration.showNotification(text(body.title, 'Umbel'), {
-    body: bodyOf(body),
-    // A message that is sent again is the same notification.
-    tag: text(body.id, 'umbel'),
-    icon: '/icons/icon-192.png',
-    badge: '/icons/badge-96.png',
-    data: { path: text(body.path, '/') },
-  });
-  event.waitUntil(shown);
+  const show = async () => {
+    // A browser must show something, also where nothing can be read.
+    const language = await keptLanguage().catch(() => 'en');
+    await self.registration.showNotification(text(body.title, 'Umbel'), {
+      body: bodyOf(body, language),
+      lang: language,
+      // A message that is sent again is the same notification.
+      tag: text(body.id, 'umbel'),
+      icon: '/icons/icon-192.png',
+      badge: '/icons/badge-96.png',
+      data: { path: text(body.path, '/') },
+    });
+  };
+  event.waitUntil(show());
 });
 
 self.addEventListener('notificationclick', (event) => {
@@ -92,7 +117,7 @@ self.addEventListener('pushsubscriptionchange', (event) => {
     await fetch('/api/v1/me/push/devices', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'X-CSRF-Protection': '1' },
-      body: JSON.stringify({ endpoint, keys, label: 'Renewed by the browser' }),
+      body: JSON.stringify({ endpoint, keys, label: TEXTS[await keptLanguage()].renewed }),
     });
   };
   event.waitUntil(subscribeAgain());

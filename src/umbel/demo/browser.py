@@ -35,8 +35,8 @@ _REPORT = (_HERE / "report.js").read_text()
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[BrowserContext]:
-    """A fresh browser; every page of it carries the probe."""
+async def chromium(locale: str | None = None) -> AsyncIterator[BrowserContext]:
+    """A fresh browser, of this language; every page of it carries the probe."""
     async with async_playwright() as playwright:
         profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         context = await playwright.chromium.launch_persistent_context(
@@ -46,6 +46,7 @@ async def chromium() -> AsyncIterator[BrowserContext]:
             args=FLAGS,
             chromium_sandbox=False,
             viewport={"width": 1280, "height": 800},
+            locale=locale,
         )
         await context.add_init_script(_PROBE)
         try:

@@ -9,7 +9,7 @@ import type { PlainKey } from './catalogue';
 import { german } from './de';
 import { germanErrors } from './de-errors';
 import { english } from './en';
-import { chooseLanguage, isLanguage, localeFor, negotiate } from './language';
+import { chooseLanguage, isLanguage, LANGUAGES, localeFor, negotiate } from './language';
 import type { Arguments, Faithful, Message, PlaceholdersOf } from './message';
 import { formOf, splitMessage, t } from './t';
 
@@ -128,6 +128,15 @@ describe('a translation', () => {
         expect(text.trim(), key).not.toBe('');
         expect(text.replace(/\{\w+\}/g, ''), key).not.toMatch(/[{}]/);
       }
+    }
+  });
+
+  test('is in the service worker, and has a page for no network', () => {
+    const worker = readFileSync(new URL('../../public/sw.js', import.meta.url), 'utf8');
+    for (const language of Object.keys(LANGUAGES).filter((one) => one !== 'en')) {
+      expect(worker).toContain(`  ${language}: { live: `);
+      const page = readFileSync(new URL(`../../public/offline.${language}.html`, import.meta.url), 'utf8');
+      expect(page).toContain(`<html lang="${language}">`);
     }
   });
 

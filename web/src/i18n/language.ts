@@ -85,10 +85,15 @@ async function use(language: Language): Promise<boolean> {
   return true;
 }
 
-/** For the service worker, which shows notifications and the page for no network. */
+/** For the service worker, which shows notifications and the page for no network: in English without this. */
 async function keepForWorker(language: Language): Promise<void> {
   if (!('caches' in globalThis)) return;
+  const kept = await caches.match('/language', { cacheName: CACHE });
+  if ((await kept?.text()) === language) return;
+  await caches.delete(CACHE);
+  if (language === 'en') return;
   const cache = await caches.open(CACHE);
+  await cache.add(`/offline.${language}.html`);
   await cache.put('/language', new Response(language));
 }
 
