@@ -55,7 +55,7 @@ async def heading(page: Page, name: str) -> None:
 async def sign_in(page: Page, url: str) -> None:
     await page.goto(f"{url}/account")
     await heading(page, "Anmelden")
-    await page.get_by_label("Name", exact=True).fill("provider")
+    await page.get_by_label("Name", exact=True).fill("city")
     await page.get_by_label("Passwort", exact=True).fill("wrong password")
     await page.locator("form").get_by_role("button", name="Anmelden").click()
     await expect(page.get_by_role("alert")).to_contain_text(
