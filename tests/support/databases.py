@@ -23,18 +23,18 @@ async def none_under_way(database: Database) -> bool:
 
 
 async def prepare(database: Database) -> None:
-    """Give an empty SQLite database the newest schema. Nothing may be connected to it yet."""
-    path = database.url.database
+    """Give a SQLite database the newest schema, as a start does. Nothing may be connected to an
+    empty one yet."""
     assert database.is_sqlite
-    assert path
-    if not _copies:
-        await migrations.upgrade(database)
-        with closing(sqlite3.connect(path)) as made:
-            _copies.append(made.serialize())
+    file = Path(database.url.database or "")
+    if _copies and not file.exists():
+        file.write_bytes(_copies[0])
         return
-    file = Path(path)
-    assert not file.exists(), f"{file} is not empty"
-    file.write_bytes(_copies[0])
+    is_first = not file.exists()
+    await migrations.upgrade(database)
+    if is_first:
+        with closing(sqlite3.connect(file)) as made:
+            _copies.append(made.serialize())
 
 
 def prepared(cluster: Cluster) -> str:
