@@ -4,16 +4,20 @@ there before the start, wait for a while, and go; whatever dies, moves or is can
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from support.virtual import scenario, until
 from support.world import World, world
 from umbel.catalogue.model import EventDraft, EventEvent, EventPatch, EventState, UserRole
 from umbel.catalogue.reservations.model import Purpose
+from umbel.catalogue.service_levels.model import MOST_VIEWERS, ServiceLevel
 from umbel.delivery.loop.ahead import YIELD_S
+from umbel.delivery.policy import service_levels
 from umbel.delivery.policy.service_levels import Claim
 from umbel.delivery.trees.view import EDGE
 
@@ -65,6 +69,31 @@ async def on_air(w: World, event: str) -> None:
     await w.until_state(event, EventState.LIVE)
 
 
+NARROW = """
+default_access: pe1
+nodes:
+  - {name: pe1, kind: provider-edge, address: 127.0.1.1, cores: 2, memory_mb: 150, mbps: NODE_MBPS}
+  - {name: c1, kind: core, address: 127.0.6.1, cores: 4, memory_mb: 4096, mbps: 1000}
+links:
+  - {a: pe1, b: c1, mbps: LINK_MBPS, delay_ms: 1}
+"""
+
+
+def narrow(
+    folder: Path, *, node_mbps: int = 1000, link_mbps: int = 3, more: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """A node with room for one function, at a link with room for one stream, if not for more."""
+    file = folder / "network.yaml"
+    text = NARROW.replace("NODE_MBPS", str(node_mbps)).replace("LINK_MBPS", str(link_mbps))
+    document = yaml.safe_load(text)
+    for number, name in enumerate(more, 2):
+        node = {"name": name, "address": f"127.0.{number}.1"}
+        document["nodes"].append({**document["nodes"][0], **node})
+        document["links"].append({**document["links"][0], "a": name})
+    file.write_text(yaml.safe_dump(document))
+    return {"settings": {**SETTINGS, "network_file": file}}
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 @scenario
 async def test_edges_wait_before_the_start_and_go_after_the_grace(
@@ -78,10 +107,12 @@ async def test_edges_wait_before_the_start_and_go_after_the_grace(
         await until_edges(w, "edge-pe2-1", within_s=10)
         # Before the provider comes, then with a tree: the same edge, watched by nobody.
         await on_air(w, event)
-        tree = await w.delivery.tree(event)
+        await asyncio.sleep(5)
+        before = await w.delivery.tree(event)
         await asyncio.sleep(GRACE_S / 2)
         assert edges(w) == ["edge-pe2-1"]
         tree = await w.delivery.tree(event)
+        assert (tree, tree.version) == (before, before.version)  # kept, not made again and again
         assert [b.function for b in tree.branches if b.role == EDGE] == ["edge-pe2-1"]
         assert w.spawned.count("edge-pe2-1") == 1
         await asyncio.sleep(starts_s + GRACE_S - 5 - w.clock.now_s())
@@ -201,19 +232,20 @@ async def test_a_reservation_that_became_a_session_is_not_counted_twice(tmp_path
 
 @scenario
 async def test_two_events_are_not_promised_the_same_room(tmp_path: Path) -> None:
-    async with platform(tmp_path) as w:
-        collector, costs = w.delivery.collector, w.delivery.collector.costs
-        node = w.system.compute.node("pe2")
-        many = ("pe2",) * 5
-        await scheduled(w, after_s=40, nodes=many)
-        await scheduled(w, after_s=40, nodes=many, tag="b")
-        await until_edges(w, "edge-pe2-1", within_s=20)
+    async with world(tmp_path, **narrow(tmp_path, node_mbps=10, link_mbps=100)) as w:
+        costs = w.delivery.collector.costs
+        fit = int(10 // costs.stream_mbps)
+        for tag in ("a", "b"):  # two are expected of each
+            await scheduled(w, after_s=40, nodes=("pe1",) * 5, at="c1", tag=tag)
+        await until_edges(w, "edge-pe1-1", within_s=20)
         await asyncio.sleep(15)  # both are predicted
         ahead, trees = w.delivery.controller.ahead, await w.delivery.store.trees()
         assert len(ahead.events) == 2
-        view = ahead.without(collector.view(trees), "another", Claim(provider_id="another"))
-        taken = (node.mbps - view.nodes["pe2"].mbps_free) / costs.stream_mbps
-        assert taken == pytest.approx(4, abs=0.2)
+        view = w.delivery.collector.view(trees)
+        left = ahead.without(view, "another", Claim(provider_id="another"))
+        taken = view.nodes["pe1"].mbps_free - left.nodes["pe1"].mbps_free
+        assert fit == 3
+        assert taken == pytest.approx(fit * costs.stream_mbps)
 
 
 @scenario
@@ -231,23 +263,6 @@ async def test_a_viewer_who_is_there_comes_before_one_who_is_expected(tmp_path: 
         await until_edges(w, "edge-pe2-1", within_s=YIELD_S)
 
 
-NARROW = """
-default_access: pe1
-nodes:
-  - {name: pe1, kind: provider-edge, address: 127.0.1.1, cores: 2, memory_mb: 150, mbps: 1000}
-  - {name: c1, kind: core, address: 127.0.6.1, cores: 4, memory_mb: 4096, mbps: 1000}
-links:
-  - {a: pe1, b: c1, mbps: 3, delay_ms: 1}
-"""
-
-
-def narrow(folder: Path) -> dict[str, Any]:
-    """A node with room for one function, at a link with room for one stream."""
-    file = folder / "network.yaml"
-    file.write_text(NARROW)
-    return {"settings": {**SETTINGS, "network_file": file}}
-
-
 @scenario
 async def test_no_viewer_is_refused_for_one_who_is_expected(tmp_path: Path) -> None:
     async with world(tmp_path, **narrow(tmp_path)) as w:
@@ -260,6 +275,24 @@ async def test_no_viewer_is_refused_for_one_who_is_expected(tmp_path: Path) -> N
         ticket = await w.watch(live, "pe1")
         await w.until_watched(ticket, within_s=10)
         assert [b.node for b in (await w.delivery.tree(reserved)).branches] == ["c1"]
+
+
+@scenario
+async def test_viewers_of_others_find_room_elsewhere_first(tmp_path: Path) -> None:
+    options = narrow(tmp_path, node_mbps=9, link_mbps=100, more=("pe2",))
+    async with world(tmp_path, policy="qos", **options) as w:
+        await scheduled(w, after_s=40, nodes=("pe1",) * 8, at="c1")  # three are expected
+        await until_edges(w, "edge-pe1-1", within_s=20)
+        live = await w.live("c1")
+        await asyncio.sleep(2)
+        served = []
+        for _ in range(5):
+            ticket = await w.watch(live, "pe1")
+            served.append(ticket.session.edge_node)
+        fit = served.count("pe2")
+        assert fit >= 3
+        assert served == ["pe2"] * fit + ["pe1"] * (5 - fit)
+        assert fit < 5
 
 
 @scenario
@@ -315,3 +348,48 @@ async def test_the_planner_reads_the_same_series(tmp_path: Path) -> None:
         await w.watch(event, "pe2")
         await asyncio.sleep(2)
         assert await planned() == {(event, "pe2", "pe2"): 1.0, (event, "pe2", ""): 3.0}
+
+
+@scenario
+async def test_a_service_level_and_reservations_are_one_promise(tmp_path: Path) -> None:
+    async with platform(tmp_path) as w:
+        catalogue, collector = w.system.catalogue, w.delivery.collector
+        event = await catalogue.event(await scheduled(w, after_s=40, nodes=("pe2",) * 12))
+        await until_edges(w, "edge-pe2-1", within_s=20)
+        await on_air(w, event.id)
+        ahead, nodes = w.delivery.controller.ahead, w.system.compute.nodes()
+
+        async def kept(promised: int) -> float:
+            """Viewers of the event for whom room is kept from another provider's."""
+            level = ServiceLevel(provider_id=event.provider_id, viewers=promised)
+            await catalogue.service_levels.set_level(level)
+            commitments = tuple(await catalogue.service_levels.commitments())
+            claim = Claim(provider_id="another", commitments=commitments)
+            trees = await w.delivery.store.trees()
+            await ahead.refresh(trees)
+            view = collector.view(trees)
+            hard = service_levels.without_reserved(view, claim, "pe2", 0)
+            soft = ahead.without(hard, "another", claim)
+            less = (view.nodes[n.name].mbps_free - soft.nodes[n.name].mbps_free for n in nodes)
+            return sum(less) / view.mbps(event.id)
+
+        async def is_expected() -> bool:
+            return await kept(0) == pytest.approx(4, abs=0.1)
+
+        await until(is_expected, within_s=20, why="four are expected")
+        # The level keeps room for as many as it promises, and reservations for the rest.
+        for promised in (2, 4, 7):
+            assert await kept(promised) == pytest.approx(max(4, promised), abs=0.1)
+
+
+@scenario
+async def test_nothing_is_made_of_room_that_is_promised_to_others(tmp_path: Path) -> None:
+    async with platform(tmp_path) as w:
+        live = await w.system.catalogue.event(await w.live("pe4"))
+        level = ServiceLevel(provider_id=live.provider_id, viewers=MOST_VIEWERS)
+        await w.system.catalogue.service_levels.set_level(level)
+        await scheduled(w, after_s=40, nodes=("pe2",))
+        await asyncio.sleep(30)
+        assert edges(w) == []
+        await w.system.catalogue.service_levels.set_level(replace(level, viewers=0))
+        await until_edges(w, "edge-pe2-1", within_s=20)
