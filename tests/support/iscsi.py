@@ -5,13 +5,13 @@ import secrets
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from support.libvirt_worlds import Ground
+from support.waiting import while_it_runs
 
 IQN = "iqn.2026-11.net.example:guests"
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -91,11 +91,10 @@ def _free_port(address: str) -> int:
 
 
 def _until_up(process: "subprocess.Popen[bytes]", control: str, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while _tgtadm(control, "--op", "show", "--mode", "target").returncode != 0:
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
+    def is_up() -> bool:
+        return _tgtadm(control, "--op", "show", "--mode", "target").returncode == 0
+
+    while_it_runs(is_up, process, said=log.read_text)
 
 
 def _admin(control: str, operation: str, mode: str, *more: str) -> None:

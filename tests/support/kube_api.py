@@ -13,18 +13,19 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from support.certificates import Authority, new_key_pem
 from support.leftovers import Leftover, noted
+from support.waiting import while_it_runs
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(os.environ.get("UMBEL_CLOUDS", ROOT / "build" / "clouds")) / "bin"
@@ -168,16 +169,16 @@ class KubeCluster:
         return (self.folder / f"{program}.log").read_text()[-4000:]
 
     def _until_ready(self) -> None:
-        deadline = time.monotonic() + _START_S
-        while time.monotonic() < deadline:
-            assert self.processes["kube-apiserver"].poll() is None, self.said("kube-apiserver")
+        def is_ready() -> bool:
             try:
                 self.call("GET", "/api/v1/namespaces/default")
             except (OSError, ValueError):
-                time.sleep(0.1)
-            else:
-                return
-        raise AssertionError(self.said("kube-apiserver"))
+                return False
+            return True
+
+        said = partial(self.said, "kube-apiserver")
+        process = self.processes["kube-apiserver"]
+        while_it_runs(is_ready, process, within_s=_START_S, said=said)
 
 
 @contextmanager

@@ -8,8 +8,7 @@ to change: the kernel is this machine's.
 import secrets
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import yaml
 
 from support.kube_api import BIN, KubeCluster, bridge_of, ip
 from support.leftovers import Leftover, noted
+from support.waiting import until_now
 from umbel.kit import netns
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -238,10 +238,5 @@ def _is_ready(made: KubeMachine) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-def _until(holds: object, said: object) -> None:
-    assert callable(holds)
-    assert callable(said)
-    deadline = time.monotonic() + _START_S
-    while not holds():
-        assert time.monotonic() < deadline, said()
-        time.sleep(0.05)
+def _until(holds: Callable[[], bool], said: Callable[[], str]) -> None:
+    until_now(holds, within_s=_START_S, said=said)

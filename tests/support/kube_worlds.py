@@ -3,16 +3,17 @@ machines with a kubelet each."""
 
 import os
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from support import kube_images
 from support.kube_api import ROOT, KubeCluster, account, cluster
 from support.kube_node import KubeMachine, machine
 from support.vim_worlds import KILLED, ended, made
+from support.waiting import until_now
 from umbel.compute.clusters import kubeconfig
 from umbel.compute.clusters.model import CLUSTERS_POOL, ClusterNode
 from umbel.compute.drivers.kubernetes.context import ClusterContext, ClusterLimits
@@ -142,11 +143,9 @@ class KubeWorld:
 
     def kill(self, function_id: str) -> None:
         """As soon as it runs."""
-        deadline = time.monotonic() + _KILL_WITHIN_S
-        while not (pid := self.pid(function_id)):
-            assert time.monotonic() < deadline, f"{function_id} does not run"
-            time.sleep(0.02)
-        os.kill(pid, 9)
+        said = f"{function_id} does not run"
+        ask = partial(self.pid, function_id)
+        os.kill(until_now(ask, within_s=_KILL_WITHIN_S, said=lambda: said), 9)
 
     def pid(self, function_id: str) -> int:
         """The function's process; 0 while there is none."""

@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from support.leftovers import Leftover, noted
+from support.waiting import until_now, while_it_runs
 from umbel.compute.drivers.libvirt import domain_xml
 from umbel.compute.drivers.libvirt.guest import domain_name
 from umbel.compute.hypervisors.authority import Authority
@@ -294,18 +295,8 @@ def _ip(*words: str) -> str:
 
 
 def _wait_for(socket: Path, real: RealHypervisor) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if socket.exists():
-            return
-        assert real.process is not None
-        assert real.process.poll() is None, real.said()
-        time.sleep(0.02)
-    raise AssertionError(real.said())
+    while_it_runs(socket.exists, real.process, said=real.said)
 
 
 def _until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
+    until_now(holds, said=lambda: what)

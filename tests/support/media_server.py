@@ -15,6 +15,7 @@ from typing import Any
 
 import imageio_ffmpeg
 
+from support.waiting import while_it_runs
 from umbel.kit import tokens
 from umbel.kit.tokens import Claims, Signer
 from umbel.media.model import Server
@@ -130,13 +131,15 @@ class Ground:
 
     @staticmethod
     def _wait(process: subprocess.Popen[bytes], ready: Path, log: Path) -> dict[str, Any]:
-        deadline_s = time.monotonic() + _READY_S
-        while not ready.exists():
-            if process.poll() is not None or time.monotonic() > deadline_s:
-                process.kill()
-                process.wait(5)
-                raise AssertionError(f"no media server: {log.read_text()[-3000:]}")
-            time.sleep(0.02)
+        def said() -> str:
+            return f"no media server: {log.read_text()[-3000:]}"
+
+        try:
+            while_it_runs(ready.exists, process, within_s=_READY_S, said=said)
+        except AssertionError:
+            process.kill()
+            process.wait(5)
+            raise
         return json.loads(ready.read_text())
 
 

@@ -11,14 +11,15 @@ import os
 import secrets
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from support.kube_api import ip
 from support.leftovers import Leftover, noted
+from support.waiting import until_now
 from umbel.kit import netns
 
 _ENVIRONMENT = {
@@ -94,11 +95,12 @@ class Machine:
 
     def until(self, holds: Callable[[], bool], name: str, within_s: float = _WITHIN_S) -> None:
         """Wait for a condition that the program is to bring about."""
-        deadline = time.monotonic() + within_s
-        while not holds():
+
+        def asked() -> bool:
             assert self.alive(name), self.said(name)
-            assert time.monotonic() < deadline, self.said(name)
-            time.sleep(0.1)
+            return holds()
+
+        until_now(asked, within_s=within_s, said=partial(self.said, name), every_s=0.1)
 
     def kill_all(self) -> None:
         """End every process in its namespace."""

@@ -2,10 +2,10 @@
 availability zone of its own, and the guest that `umbel image build relay` makes."""
 
 import os
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from support.libvirt_worlds import images_here, in_a_guest
@@ -13,6 +13,7 @@ from support.openstack_cloud import OpenStackCloud
 from support.openstack_hypervisor import RealHypervisor, hypervisor
 from support.openstack_lab import cloud
 from support.vim_worlds import ended, made
+from support.waiting import until_now
 from umbel.compute.clouds import clouds_file
 from umbel.compute.clouds.model import CLOUDS_POOL, CloudNode
 from umbel.compute.drivers.openstack.context import CloudContext, CloudLimits
@@ -129,11 +130,9 @@ class OpenStackWorld:
 
     def kill(self, function_id: str) -> None:
         """As soon as its server runs."""
-        deadline = time.monotonic() + _KILL_WITHIN_S
-        while not (pid := self.pid(function_id)):
-            assert time.monotonic() < deadline, f"{function_id} does not run"
-            time.sleep(0.1)
-        os.kill(pid, 9)
+        said = f"{function_id} does not run"
+        ask = partial(self.pid, function_id)
+        os.kill(until_now(ask, within_s=_KILL_WITHIN_S, said=lambda: said), 9)
 
     def pid(self, function_id: str) -> int:
         """The QEMU of the function's server; 0 while it does not run."""

@@ -8,10 +8,10 @@ import os
 import secrets
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import botocore.session
@@ -19,6 +19,7 @@ import pytest
 
 from support.disks import small_disk
 from support.leftovers import Leftover, noted
+from support.waiting import while_it_runs
 from umbel.repository.drivers.s3 import Access, Bucket
 
 VERSITYGW = Path(__file__).parents[2] / "build" / "clouds" / "bin" / "versitygw"
@@ -97,13 +98,9 @@ def _process(command: Sequence[str], environment: Mapping[str, str], log: Path) 
 
 
 def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        if (port := _listening(process.pid)) is not None:
-            return f"http://127.0.0.1:{port}"
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
+    ask = partial(_listening, process.pid)
+    port = while_it_runs(ask, process, within_s=START_S, said=log.read_text)
+    return f"http://127.0.0.1:{port}"
 
 
 def _listening(pid: int) -> int | None:

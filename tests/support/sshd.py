@@ -10,7 +10,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import asyncssh
 
+from support.waiting import while_it_runs
 from umbel.compute.machines.model import SshTarget
 from umbel.kit import netns
 
@@ -121,14 +121,12 @@ def _free_port(address: str, namespace: str) -> int:
 
 
 def _wait_for_banner(server: Sshd) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    def is_there() -> bool:
         try:
             with socket.create_connection((server.target.host, server.target.port), 2) as probe:
-                if probe.recv(4) == b"SSH-":
-                    return
+                return probe.recv(4) == b"SSH-"
         except OSError:
-            time.sleep(0.02)
-        assert server.process is not None
-        assert server.process.poll() is None, (server.folder / "log").read_text()
-    raise AssertionError((server.folder / "log").read_text())
+            return False
+
+    said = (server.folder / "log").read_text
+    while_it_runs(is_there, server.process, within_s=30, said=said)
