@@ -220,6 +220,24 @@ async def test_a_cordoned_node_keeps_its_viewers_and_gets_no_others(tmp_path: Pa
 
 
 @scenario
+async def test_an_edge_that_takes_no_pieces_serves_nobody(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.replays.silent.add("edge-pe2-1")
+        extent = await recorded(w)
+        await opened(w, "ann", extent, "pe2")
+
+        async def is_left() -> bool:
+            return await found(w, "ann", extent, "pe2") == ""
+
+        await until(is_left, within_s=5, why="it is seen that it takes none")
+        other = await opened(w, "ann", extent, "pe2")
+        assert other
+        assert await play(w, edges(w)[-1], "ann", extent, 1)
+        w.replays.silent.clear()
+        assert await opened(w, "ann", extent, "pe2") == other, "who is served stays"
+
+
+@scenario
 async def test_who_waited_for_an_edge_once_does_not_wait_again(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         extent = await recorded(w)

@@ -171,6 +171,9 @@ async def test_who_has_no_right_any_more_gets_nothing() -> None:
     assert report.used == ("t-ann",), "and in each round in which it was used"
     with pytest.raises(ReplayEnded):
         await read(one, grant(), 0)
+    with pytest.raises(ReplayEnded):
+        await read(one, grant(), 5)
+    assert not one._lacking, "nothing is asked for in their name"
     assert await read(one, grant("bob"), 0) == BODY
     waiting = asyncio.create_task(read(one, grant("cecil"), 1))
     await asyncio.sleep(0)

@@ -8,7 +8,14 @@ VIM does not reach is not avoided: its functions serve on.
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from umbel.compute.model import Function, FunctionState, Instance, NodeState, Scheduling
+from umbel.compute.model import (
+    Function,
+    FunctionState,
+    Instance,
+    NodeState,
+    NoSuchNode,
+    Scheduling,
+)
 from umbel.compute.service import Compute
 from umbel.delivery.loop.functions import OWNER
 
@@ -55,6 +62,9 @@ def away(compute: Compute, functions: Iterable[Instance], answering: Collection[
 
 
 def stays(compute: Compute, node: str) -> bool:
-    """Whether what runs on the node may stay: it is neither drained nor at rest."""
-    is_drained = compute.scheduling(node) is Scheduling.DRAINING
-    return compute.state(node) is NodeState.ACTIVE and not is_drained
+    """Whether what runs on the node may stay: it is there, and neither drained nor at rest."""
+    try:
+        is_drained = compute.scheduling(node) is Scheduling.DRAINING
+        return compute.state(node) is NodeState.ACTIVE and not is_drained
+    except NoSuchNode:
+        return False

@@ -46,6 +46,7 @@ class ReplayEdges:
     clock: Clock
     changed: Callable[[], None] = lambda: None
     _holding: dict[str, frozenset[str]] = field(default_factory=dict)
+    _unfed: set[str] = field(default_factory=set)
     _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def find(self, grant_id: str, access_node: str) -> str:
@@ -99,7 +100,7 @@ class ReplayEdges:
                 mbps=mbps[function],
             )
             for function in mbps
-            if self._url(function)
+            if self._base(function)
         }
 
     async def viewers(self) -> Mapping[str, int]:
@@ -113,14 +114,18 @@ class ReplayEdges:
         self, function: str, *, captures: Collection[str], used: Collection[str]
     ) -> None:
         """What the edge keeps, and which grants were used there."""
+        self._unfed.discard(function)
         self._holding[function] = frozenset(captures)
         for gone in self._holding.keys() - self.controller.collector.instances.keys():
             del self._holding[gone]
         await self.store.seen(function, used, self.clock.now_s())
 
     def forget(self, function: str) -> None:
-        """The edge does not answer: nothing is known of what it keeps."""
+        """The edge takes no pieces: it may be of an earlier version. Until it does, it serves
+        nobody, and nothing is known of what it keeps."""
         self._holding.pop(function, None)
+        self._unfed &= self.controller.collector.instances.keys()
+        self._unfed.add(function)
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -150,12 +155,18 @@ class ReplayEdges:
         return await self.store.loads(self.clock.now_s() - IDLE_S)
 
     def _is_silent(self, instance: Instance) -> bool:
+        if instance.id in self._unfed:
+            return True
         if instance.state is not FunctionState.ACTIVE:
             return instance.state is not FunctionState.BOOTING
         is_old = self.clock.now_s() - instance.started_s > _SILENT_S
         return is_old and instance.id not in self.controller.collector.answering()
 
     def _url(self, function: str) -> str:
+        """Where the edge serves viewers of recordings; empty while it does not."""
+        return "" if function in self._unfed else self._base(function)
+
+    def _base(self, function: str) -> str:
         """Where the edge serves viewers; empty while it does not, or is to be left."""
         collector = self.controller.collector
         instance = collector.instances.get(function)
