@@ -52,10 +52,10 @@ async def heading(page: Page, name: str) -> None:
     await expect(found.first).to_be_visible(timeout=APPEARS_MS)
 
 
-async def sign_in(page: Page, url: str) -> None:
+async def sign_in(page: Page, url: str, name: str) -> None:
     await page.goto(f"{url}/account")
     await heading(page, "Anmelden")
-    await page.get_by_label("Name", exact=True).fill("city")
+    await page.get_by_label("Name", exact=True).fill(name)
     await page.get_by_label("Passwort", exact=True).fill("wrong password")
     await page.locator("form").get_by_role("button", name="Anmelden").click()
     await expect(page.get_by_role("alert")).to_contain_text(
@@ -98,7 +98,7 @@ async def test_somebody_reads_german(tmp_path: Path) -> None:
         await expect(page.get_by_role("link", name="Anmelden").first).to_be_visible()
         await everybody_can_read(page, "event")
 
-        await sign_in(page, url)
+        await sign_in(page, url, "city")
         await expect(page).to_have_title("Konto · Umbel")
         await heading(page, "Wann Sie erinnert werden")
         await everybody_can_read(page, "account")
@@ -121,6 +121,16 @@ async def test_somebody_reads_german(tmp_path: Path) -> None:
         await page.goto(f"{url}/recordings")
         await heading(page, "Noch keine Aufnahmen")
         await everybody_can_read(page, "recordings")
+
+
+async def test_an_operator_reads_german(tmp_path: Path) -> None:
+    async with web_world(tmp_path) as (_, url), chromium("de-DE") as browser:
+        page = await browser.new_page()
+        await sign_in(page, url, "operator")
+        await page.goto(f"{url}/network")
+        await heading(page, "Netz")
+        await expect(page.get_by_role("table", name="Knoten")).to_be_visible(timeout=APPEARS_MS)
+        await everybody_can_read(page, "network")
 
 
 async def test_somebody_changes_the_language(tmp_path: Path) -> None:

@@ -64,6 +64,15 @@ function isKey(node: ts.Node): boolean {
   return (ts.isConditionalExpression(parent) || ts.isBinaryExpression(parent)) && isKey(parent);
 }
 
+/** A literal that is shown as it stands, between tags: alone, or as a choice. */
+function isShown(node: ts.Node): boolean {
+  const { parent } = node;
+  if (ts.isJsxExpression(parent)) return !ts.isJsxAttribute(parent.parent);
+  if (ts.isConditionalExpression(parent)) return parent.condition !== node && isShown(parent);
+  if (ts.isBinaryExpression(parent)) return parent.right === node && isShown(parent);
+  return ts.isParenthesizedExpression(parent) && isShown(parent);
+}
+
 /** What is between the tags of an element, as far as it has letters. */
 const ofElement = (node: ts.JsxText): string => node.text.trim().replace(/\s+/g, ' ');
 
@@ -94,8 +103,9 @@ function textsIn(name: string, source: string): Found[] {
     const attribute = attributeOf(node);
     if (attribute && isForPrograms(attribute)) return;
     if (isElsewhere(node) || isKey(node)) return;
-    // An attribute's own value is read, however short it is; within an expression it may be a key.
-    if (node.parent === attribute ? /\p{L}{2}/u.test(text) && !NAMES.has(text) : isText(text)) add(node, text);
+    // What is shown itself is a text, however short it is; within another expression it may be a key.
+    if (node.parent === attribute || isShown(node) ? /\p{L}{2}/u.test(text) && !NAMES.has(text) : isText(text))
+      add(node, text);
   };
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node) || ts.isTypeNode(node)) return;
@@ -143,6 +153,7 @@ describe('is found', () => {
     ['between tags', '<p>Go back</p>'],
     ['between tags, one word', '<p>now</p>'],
     ['next to an expression', '<p>{count} events</p>'],
+    ['between tags, as a choice', "<p>{isOn ? 'on' : t('a.b')}</p>"],
     ['in a label', '<button aria-label="Close" />'],
     ['in a label, as an expression', "<button aria-label={on ? 'Stop the file' : t('a.b')} />"],
     ['in a template', `<p>{\`Until \${when}\`}</p>`],
