@@ -135,7 +135,7 @@ const messages = translate({
   'device.withMicrophone': 'Mit dem Bildschirm das Mikrofon statt des Computertons senden',
   'device.numbered': '{name} {number}',
 
-  'discover.search': 'Veranstaltungen und Anbieter suchen',
+  'discover.search': 'Veranstaltung oder Anbieter',
   'discover.nothingLive': 'Zurzeit ist nichts live',
   'discover.next': 'Als Nächstes: {event}, {distance}.',
   'discover.nothingScheduled': 'nichts angesetzt',
@@ -901,7 +901,7 @@ const messages = translate({
   'studio.allDisconnected': 'Alle Zuschauer werden getrennt.',
   'studio.alsoFollowing': 'Auch die folgenden Veranstaltungen dieser Reihe absagen',
   'studio.watchLink': 'Link zur Seite zum Ansehen',
-  'studio.beforeStart': '{audience} Vor dem Beginn zeigt sie, wann die Veranstaltung beginnt.',
+  'studio.beforeStart': '{audience} Vor dem Beginn zeigt die Seite, wann die Veranstaltung beginnt.',
   'studio.another': 'Weitere Veranstaltung anlegen',
   'studio.inSeries': 'In einer Reihe',
   'studio.timeInZone': '{time} in {zone}',
