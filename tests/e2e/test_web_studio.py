@@ -191,6 +191,69 @@ async def test_devices_are_chosen_and_the_level_is_shown(tmp_path: Path) -> None
         assert used == names[-1]
 
 
+PEERS = """() => {
+    const Own = RTCPeerConnection;
+    window.peers = [];
+    window.RTCPeerConnection = class extends Own {
+        constructor(...given) { super(...given); window.peers.push(this); }
+    };
+}"""
+SENT = """async () => {
+    const [peer] = window.peers;
+    const stats = [...(await peer.getStats()).values()];
+    const video = stats.find(one => one.type === 'outbound-rtp' && one.kind === 'video');
+    return {
+        connections: window.peers.length, sdp: peer.localDescription.sdp,
+        labels: peer.getSenders().map(one => one.track?.label),
+        live: peer.getSenders().every(one => one.track?.readyState === 'live'),
+        frames: video?.framesEncoded ?? 0,
+    };
+}"""
+
+
+async def test_devices_change_on_air_over_the_same_connection(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        provider = next(a for a in made.accounts if a.username == "provider")
+        event = await made.event()
+        page = await browser.new_page()
+        await page.add_init_script(f"({PEERS})()")
+        await page.goto(f"{made.url}/studio")
+        await sign_in(page, "provider", provider.password)
+        await expect(page.get_by_role("button", name="Sign out")).to_be_visible(timeout=APPEARS_MS)
+        await page.goto(f"{made.url}/studio/events/{event.id}")
+        card = page.get_by_role("region", name="Go live from this browser")
+        await card.get_by_role("button", name="Use camera").click(timeout=APPEARS_MS)
+        await card.get_by_role("button", name="Go live").click(timeout=APPEARS_MS)
+        key = card.get_by_label("Stream key")
+        await key.fill(event.stream_key, timeout=APPEARS_MS)
+        await card.get_by_role("button", name="Go live").click(timeout=APPEARS_MS)
+        on_air = page.get_by_test_id("on-air")
+        await expect(on_air).to_contain_text("On air", timeout=APPEARS_MS)
+        before = await page.evaluate(SENT)
+        for label in ("Camera", "Microphone"):
+            choice = card.get_by_label(label, exact=True)
+            name = (await choice.locator("option").all_inner_texts())[-1]
+            shown = await page.evaluate(STREAM_ID)
+            await choice.select_option(name)
+            await page.wait_for_function(
+                f"before => ({STREAM_ID})() !== before", arg=shown, timeout=APPEARS_MS
+            )
+            now = await page.evaluate(SENT)
+            assert name in now["labels"]
+            assert now["live"]
+            await page.wait_for_function(
+                f"async frames => (await ({SENT})()).frames > frames + 30",
+                arg=now["frames"],
+                timeout=DECODED_S * 1000,
+            )
+            await page.wait_for_function(
+                "() => document.querySelector('.level meter')?.value > 0.3", timeout=APPEARS_MS
+            )
+        after = await page.evaluate(SENT)
+        assert (after["connections"], after["sdp"]) == (1, before["sdp"])
+        await expect(on_air).to_contain_text("On air")
+
+
 async def test_obs_settings_can_be_copied(tmp_path: Path) -> None:
     async with web_world(tmp_path) as (here, url), chromium() as browser:
         event = await here.event()

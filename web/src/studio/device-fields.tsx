@@ -68,11 +68,12 @@ interface DeviceFieldsProps {
   stream: MediaStream | null;
   choices: Choices;
   disabled: boolean;
+  isOnAir: boolean;
   onChange: (choices: Choices) => void;
 }
 
 /** Nothing before the first stream: browsers name no device until they may. */
-export function DeviceFields({ stream, choices, disabled, onChange }: DeviceFieldsProps) {
+export function DeviceFields({ stream, choices, disabled, isOnAir, onChange }: DeviceFieldsProps) {
   const devices = useDevices(stream);
   const cameras = optionsOf(devices, 'videoinput');
   const microphones = optionsOf(devices, 'audioinput');
@@ -103,7 +104,7 @@ export function DeviceFields({ stream, choices, disabled, onChange }: DeviceFiel
       <label className="tick">
         <input
           type="checkbox"
-          disabled={disabled}
+          disabled={isOnAir}
           checked={choices.withMicrophone}
           onChange={(event) => {
             onChange({ ...choices, withMicrophone: event.target.checked });

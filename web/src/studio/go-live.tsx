@@ -112,10 +112,15 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
     };
   }, [stop]);
 
-  async function open(wanted: Source, by: Choices = choices): Promise<void> {
+  /** Answers whether it is shown, and on air where the one before was. */
+  async function open(wanted: Source, by: Choices = choices): Promise<boolean> {
     setFault(null);
     try {
       const opened = await openSource(wanted, by);
+      await publisher.current?.replace(opened).catch((error: unknown) => {
+        for (const track of opened.getTracks()) track.stop();
+        throw error;
+      });
       for (const track of opened.getVideoTracks()) {
         // The browser's own "stop sharing" ends the show too.
         track.addEventListener('ended', () => {
@@ -125,9 +130,22 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
       }
       setStream(opened);
       setSource(wanted);
+      return true;
     } catch (error) {
       setFault(error instanceof Error && error.message === 'insecure' ? t('live.insecure') : causeOf(error));
+      return false;
     }
+  }
+
+  function change(changed: Choices): void {
+    const isOther = changed.camera !== choices.camera || changed.microphone !== choices.microphone;
+    setChoices(changed);
+    // A screen is chosen in the browser's own window: it is not asked for again by itself.
+    if (!isOther || source !== 'camera') return;
+    void open('camera', changed).then((isShown) => {
+      // The devices of before go on.
+      if (!isShown) setChoices(choices);
+    });
   }
 
   async function goLive(shown: MediaStream): Promise<void> {
@@ -164,13 +182,9 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
       <DeviceFields
         stream={stream}
         choices={choices}
-        disabled={busy}
-        onChange={(changed) => {
-          const isOther = changed.camera !== choices.camera || changed.microphone !== choices.microphone;
-          setChoices(changed);
-          // A screen is chosen in the browser's own window: it is not asked for again by itself.
-          if (isOther && source === 'camera') void open('camera', changed);
-        }}
+        disabled={busy && source !== 'camera'}
+        isOnAir={busy}
+        onChange={change}
       />
       <p className={`status status-${MOODS[onAir.state]}`} role="status">
         <span className="status-dot" aria-hidden="true" />

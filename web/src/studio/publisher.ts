@@ -66,6 +66,15 @@ class Attempt {
     }
   }
 
+  /** Sends the tracks of another stream over the same connection: nothing is negotiated. */
+  async replace(stream: MediaStream): Promise<void> {
+    const swaps = this.peer.getSenders().flatMap((sender) => {
+      const track = stream.getTracks().find((one) => one.kind === sender.track?.kind);
+      return track ? [sender.replaceTrack(track)] : [];
+    });
+    await Promise.all(swaps);
+  }
+
   async negotiate(): Promise<void> {
     await this.peer.setLocalDescription();
     const response = await fetch(this.url, {
@@ -132,7 +141,7 @@ export class Publisher {
   constructor(
     private readonly url: string,
     private readonly key: string,
-    private readonly stream: MediaStream,
+    private stream: MediaStream,
     private readonly report: (onAir: OnAir) => void,
   ) {}
 
@@ -160,6 +169,12 @@ export class Publisher {
       this.report({ state: 'waiting', message, attempt: tries + 1 });
       await this.rest(backoffMs(tries + 1, Math.random(), retryAfterS));
     }
+  }
+
+  /** Goes on with the camera and the microphone of this stream, which has the same kinds of tracks. */
+  async replace(stream: MediaStream): Promise<void> {
+    await this.attempt?.replace(stream);
+    this.stream = stream;
   }
 
   stop(last: OnAir = { state: 'off' }): void {
