@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from support.axe import violations
 from support.films import film
@@ -21,6 +21,30 @@ async def sign_in(page: Page, username: str, password: str) -> None:
     await page.get_by_label("Name").fill(username)
     await page.get_by_label("Password").fill(password)
     await page.locator("form").get_by_role("button", name="Sign in").click()
+
+
+def file_card(card: Locator, name: str) -> Locator:
+    return card.get_by_role("listitem").filter(has_text=name)
+
+
+async def delete(page: Page, card: Locator, name: str) -> None:
+    await file_card(card, name).get_by_role("button", name=f"Delete: {name}").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+
+
+async def refused_file_is_deleted(page: Page, card: Locator) -> None:
+    """Both files have a card, and the film's has a picture."""
+    await card.get_by_text("2 files of yours").click()
+    film_card = file_card(card, "Council.mp4")
+    await expect(film_card).to_contain_text("2:00")
+    # It is lazy: it has a size once it came.
+    await film_card.locator("img").scroll_into_view_if_needed()
+    await page.wait_for_function(
+        "() => document.querySelector('.file-card img')?.naturalWidth > 0", timeout=APPEARS_MS
+    )
+    assert await violations(page) == []
+    await delete(page, card, "notes.mp4")
+    await expect(file_card(card, "notes.mp4")).to_have_count(0, timeout=APPEARS_MS)
 
 
 async def test_a_film_is_uploaded_streamed_and_watched(tmp_path: Path) -> None:
@@ -44,11 +68,17 @@ async def test_a_film_is_uploaded_streamed_and_watched(tmp_path: Path) -> None:
         use = card.get_by_role("button", name="Use this file")
         await expect(use).to_be_enabled(timeout=APPEARS_MS)
         await expect(card.get_by_role("combobox", name="File")).to_contain_text("2:00, H.264, AAC")
+        await refused_file_is_deleted(page, card)
         schedule = card.get_by_label("Start when the event begins")
         await schedule.uncheck()
         await use.click()
         await card.get_by_role("button", name="Start now").click()
         await expect(card.get_by_role("status")).to_contain_text("Playing", timeout=APPEARS_MS)
+        # A file that an event streams stays.
+        await delete(page, card, "Council.mp4")
+        await expect(file_card(card, "Council.mp4").get_by_role("alert")).to_contain_text(
+            "streams this file", timeout=APPEARS_MS
+        )
 
         viewer = await browser.new_page()
         await viewer.goto(f"{made.url}/watch/{event}?node=pe2&protocol=whep")

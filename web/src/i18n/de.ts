@@ -222,6 +222,13 @@ const messages = translate({
     'Deren Zuschauer sehen die Veranstaltung dann so früh wie andere, nicht ein bis zwei Sekunden später. Das Bild wird nur erzeugt, solange einer von ihnen zusieht.',
   'field.vp8': 'VP8-Bild',
 
+  'file.yours': { one: 'Eine Datei von Ihnen', other: '{count} Dateien von Ihnen' },
+  'file.stateIncomplete': 'Nicht vollständig',
+  'file.stateChecking': 'Wird geprüft',
+  'file.stateRefused': 'Kann nicht gesendet werden',
+  'file.deleteNamed': 'Löschen: {name}',
+  'file.deleteQuestion': 'Datei löschen?',
+  'file.deleteAbout': '„{name}“ ist dann weg. Das lässt sich nicht rückgängig machen.',
   'file.incomplete': '{name} (nicht vollständig)',
   'file.checking': '{name} (wird geprüft)',
   'file.refused': '{name} (kann nicht gestreamt werden)',

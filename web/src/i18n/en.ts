@@ -216,6 +216,13 @@ export const english = {
     'Their viewers then see the event as soon as others do, not a second or two later. The picture is made only while one of them watches.',
   'field.vp8': 'VP8 picture',
 
+  'file.yours': { one: 'One file of yours', other: '{count} files of yours' },
+  'file.stateIncomplete': 'Not complete',
+  'file.stateChecking': 'Being checked',
+  'file.stateRefused': 'Cannot be streamed',
+  'file.deleteNamed': 'Delete: {name}',
+  'file.deleteQuestion': 'Delete the file?',
+  'file.deleteAbout': '“{name}” is gone then. This cannot be undone.',
   'file.incomplete': '{name} (not complete)',
   'file.checking': '{name} (being checked)',
   'file.refused': '{name} (cannot be streamed)',

@@ -205,6 +205,7 @@ export function createApi(options: ApiOptions) {
       read('post', '/api/v1/me/recordings', { json: { event_id: eventId, begin } }),
     changeRecording: (recordingId: string, changes: RecordingChanges) =>
       read('patch', '/api/v1/me/recordings/{recording_id}', { path: { recording_id: recordingId }, json: changes }),
+    deleteFile: (fileId: string) => send('delete', '/api/v1/files/{file_id}', { path: { file_id: fileId } }),
     deleteRecording: (recordingId: string) =>
       send('delete', '/api/v1/me/recordings/{recording_id}', { path: { recording_id: recordingId } }),
     replayRecording: (recordingId: string) =>

@@ -9,6 +9,7 @@ import { api } from '../kit/portal';
 import type { LiveEvent, Playout, ProviderFile } from '../kit/types';
 import { useAction, useLive } from '../ui/hooks';
 import { ErrorNotice } from '../ui/parts';
+import { FileCards } from './file-cards';
 import { UploadFile } from './upload-file';
 
 const POLL_MS = 2000;
@@ -189,6 +190,7 @@ export function PlayoutCard({ event }: { event: LiveEvent }) {
           </button>
         </>
       )}
+      <FileCards files={known} onChange={files.refresh} />
       {error && <ErrorNotice error={error} />}
       {playout.data && <Controls event={event} playout={playout.data} onChange={playout.refresh} />}
     </section>
