@@ -199,11 +199,13 @@ PEERS = """() => {
     };
 }"""
 SENT = """async () => {
-    const [peer] = window.peers;
+    // The picture on air comes over a connection of its own.
+    const sending = window.peers.filter(one => one.getSenders().some(({track}) => track));
+    const [peer] = sending;
     const stats = [...(await peer.getStats()).values()];
     const video = stats.find(one => one.type === 'outbound-rtp' && one.kind === 'video');
     return {
-        connections: window.peers.length, sdp: peer.localDescription.sdp,
+        connections: sending.length, sdp: peer.localDescription.sdp,
         labels: peer.getSenders().map(one => one.track?.label),
         live: peer.getSenders().every(one => one.track?.readyState === 'live'),
         frames: video?.framesEncoded ?? 0,

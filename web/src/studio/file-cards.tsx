@@ -40,7 +40,7 @@ function FileCard({ file, onDeleted }: { file: ProviderFile; onDeleted: () => vo
         <span className="file-blank" aria-hidden="true" />
       )}
       <div>
-        <h4>{file.name}</h4>
+        <h3>{file.name}</h3>
         <p className="about-meta">
           {state && <span className="badge">{t(state)}</span>}
           {factsOf(file).map((fact) => (
