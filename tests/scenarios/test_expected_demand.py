@@ -2,96 +2,33 @@
 there before the start, wait for a while, and go; whatever dies, moves or is cancelled."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
+from support.expecting import (
+    GRACE_S,
+    LEAD_S,
+    SETTINGS,
+    edges,
+    narrow,
+    on_air,
+    platform,
+    scheduled,
+    until_edges,
+)
 from support.virtual import scenario, until
 from support.world import World, world
-from umbel.catalogue.model import EventDraft, EventEvent, EventPatch, EventState, UserRole
-from umbel.catalogue.reservations.model import Purpose
+from umbel.catalogue.model import EventEvent, EventPatch
 from umbel.catalogue.service_levels.model import MOST_VIEWERS, ServiceLevel
 from umbel.delivery.loop.ahead import YIELD_S
 from umbel.delivery.policy import service_levels
 from umbel.delivery.policy.service_levels import Claim
+from umbel.delivery.prepared.model import Prepared
 from umbel.delivery.trees.view import EDGE
 
-LEAD_S, GRACE_S = 60.0, 120.0
-SETTINGS = {"demand_lead_s": LEAD_S, "demand_grace_s": GRACE_S}
 POLICIES = ("sls", "consolidation", "qos", "virca")
-
-
-@asynccontextmanager
-async def platform(folder: Path, **more: Any) -> AsyncIterator[World]:
-    async with world(folder, settings=SETTINGS, **more) as w:
-        yield w
-
-
-async def scheduled(
-    w: World, *, after_s: float, nodes: tuple[str, ...], at: str = "pe1", tag: str = "a"
-) -> str:
-    """An event after a while, with a reservation of one viewer of each node."""
-    catalogue = w.system.catalogue
-    names = [f"viewer-{tag}-{number}" for number in range(len(nodes))]
-    for name in names:  # time passes while passwords are hashed
-        await catalogue.add_user(name, "correct horse battery", UserRole.VIEWER)
-    provider = await catalogue.ensure_provider(f"Provider at {at}", at)
-    starts_s = w.clock.now_s() + after_s
-    draft = EventDraft(
-        provider_id=provider.id, title="Council", starts_s=starts_s, ends_s=starts_s + 7_200
-    )
-    event = await catalogue.add_event(draft)
-    for name, node in zip(names, nodes, strict=True):
-        await catalogue.reservations.reserve(name, event.id, Purpose.WATCH)
-        await catalogue.demand.note_node(name, node)
-    return event.id
-
-
-def edges(w: World) -> list[str]:
-    return sorted(name for name in w.states() if name.startswith(EDGE))
-
-
-async def until_edges(w: World, *names: str, within_s: float) -> float:
-    async def holds() -> bool:
-        return edges(w) == sorted(names)
-
-    return await until(holds, within_s=within_s, why=f"{names}: {w.states()}")
-
-
-async def on_air(w: World, event: str) -> None:
-    point = await w.delivery.open_ingest(event)
-    w.media.publish(point.function, event)
-    await w.until_state(event, EventState.LIVE)
-
-
-NARROW = """
-default_access: pe1
-nodes:
-  - {name: pe1, kind: provider-edge, address: 127.0.1.1, cores: 2, memory_mb: 150, mbps: NODE_MBPS}
-  - {name: c1, kind: core, address: 127.0.6.1, cores: 4, memory_mb: 4096, mbps: 1000}
-links:
-  - {a: pe1, b: c1, mbps: LINK_MBPS, delay_ms: 1}
-"""
-
-
-def narrow(
-    folder: Path, *, node_mbps: int = 1000, link_mbps: int = 3, more: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """A node with room for one function, at a link with room for one stream, if not for more."""
-    file = folder / "network.yaml"
-    text = NARROW.replace("NODE_MBPS", str(node_mbps)).replace("LINK_MBPS", str(link_mbps))
-    document = yaml.safe_load(text)
-    for number, name in enumerate(more, 2):
-        node = {"name": name, "address": f"127.0.{number}.1"}
-        document["nodes"].append({**document["nodes"][0], **node})
-        document["links"].append({**document["links"][0], "a": name})
-    file.write_text(yaml.safe_dump(document))
-    return {"settings": {**SETTINGS, "network_file": file}}
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -275,6 +212,20 @@ async def test_no_viewer_is_refused_for_one_who_is_expected(tmp_path: Path) -> N
         ticket = await w.watch(live, "pe1")
         await w.until_watched(ticket, within_s=10)
         assert [b.node for b in (await w.delivery.tree(reserved)).branches] == ["c1"]
+
+
+@scenario
+async def test_what_an_operator_wants_in_advance_is_not_waited_for(tmp_path: Path) -> None:
+    async with platform(tmp_path) as w:
+        live = await w.live()
+        await w.system.prepared.set(Prepared(node="pe2", edges=1), by="anna")
+        await scheduled(w, after_s=40, nodes=("pe2",))
+        await until_edges(w, "edge-pe2-1", within_s=20)
+        await asyncio.sleep(15)
+        began_s = w.clock.monotonic_s()
+        assert await w.delivery.controller.make_way(live) is True
+        assert w.clock.monotonic_s() - began_s < 1
+        assert edges(w) == ["edge-pe2-1"]
 
 
 @scenario

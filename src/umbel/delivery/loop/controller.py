@@ -143,6 +143,7 @@ class DeliveryController:
         trees = await self.store.trees()
         early = {f for id_ in ids for f in self.ahead.before_trees(id_)}
         idle = {f for id_ in ids if id_ in trees for f in self._unwatched(trees[id_])} | early
+        idle -= {branch.function for branch in await self._prepared(trees)}  # these stay
         for key in (FLEET, *ids):
             self.wake(key)
         with suppress(TimeoutError):
