@@ -85,8 +85,8 @@ def roots(program: str, *words: str) -> tuple[set[str], set[str]]:
             DEMO,
             {"umbel.cli", "umbel.demo", "umbel.kit", "umbel.catalogue"},
         ),
-        ("import umbel.media.main", MEDIA, {"umbel.kit", "umbel.media"}),
-        ("import umbel.media.fork_server", MEDIA, {"umbel.kit", "umbel.media"}),
+        ("import umbel.media.main", MEDIA, {"umbel.caches", "umbel.kit", "umbel.media"}),
+        ("import umbel.media.fork_server", MEDIA, {"umbel.caches", "umbel.kit", "umbel.media"}),
         (
             "import umbel.media.workers.inside.fork_server",
             GSTREAMER,

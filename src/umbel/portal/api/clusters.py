@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated, Self
 
 from fastapi import Query
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, StrictBool, model_validator
 
 from umbel.compute.clusters.kubeconfig import MOST_BYTES, parse
 from umbel.compute.clusters.model import CLUSTERS_POOL, ClusterFacts, ClusterNode, Credentials
@@ -24,7 +24,7 @@ class ClusterCredentialsIn(Given):
 
     kubeconfig: Annotated[str, Field(max_length=MOST_BYTES)] = ""
     context: _Name = ""
-    in_cluster: bool = False
+    in_cluster: StrictBool = False
 
     @model_validator(mode="after")
     def _has_one(self) -> Self:

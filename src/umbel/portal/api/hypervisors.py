@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from umbel.compute.hypervisors.model import (
     CERTIFICATE_DAYS,
@@ -30,7 +30,7 @@ class GuestNetworkIn(Given):
     `last`, in a network of `prefix` bits. `gateway` is their default route, empty for none."""
 
     bridge: Annotated[str, Field(max_length=15)]
-    is_open_vswitch: bool = False
+    is_open_vswitch: StrictBool = False
     first: Address
     last: Address
     prefix: Annotated[int, Field(ge=8, le=31)] = GuestNetwork.prefix
@@ -42,7 +42,7 @@ class CopyAccessIn(Given):
     empty for its host name. They go over TLS unless both hypervisors have `is_plain`."""
 
     address: Annotated[str, Field(max_length=45)] = ""
-    is_plain: bool = False
+    is_plain: StrictBool = False
 
 
 class HypervisorIn(Given):

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Body, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from umbel.playout.model import Playout
 from umbel.playout.service import PlayoutOptions
@@ -23,9 +23,9 @@ class PlayoutIn(Given):
     with `loop` it begins again at its end; with `ends_event` the event ends with it."""
 
     file_id: Annotated[str, Field(min_length=1, max_length=64)]
-    on_schedule: bool = True
-    loop: bool = False
-    ends_event: bool = False
+    on_schedule: StrictBool = True
+    loop: StrictBool = False
+    ends_event: StrictBool = False
 
 
 class PlayoutStart(Given):

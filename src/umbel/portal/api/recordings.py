@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import Path, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import addresses, auth
@@ -37,7 +37,7 @@ class RecordingPatch(Given):
     """What to change: another name, or that no more is recorded."""
 
     name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
-    stop: bool = False
+    stop: StrictBool = False
 
 
 class RecordingOut(BaseModel):

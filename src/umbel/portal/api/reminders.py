@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from umbel.catalogue.choices import model
 from umbel.catalogue.choices.model import AccountChoice, Choice
@@ -45,7 +45,7 @@ class AccountRemindersIn(RemindersIn):
     zone of times in letters; and whether to hear of events that go live."""
 
     time_zone: Annotated[str, Field(max_length=100)] = "UTC"
-    live: bool = True
+    live: StrictBool = True
 
 
 class AccountRemindersOut(BaseModel):

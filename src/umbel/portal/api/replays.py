@@ -9,7 +9,7 @@ import math
 from typing import Annotated, Any
 
 from fastapi import Path, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, StrictBool
 
 from umbel.kit.clock import to_rfc3339
 from umbel.kit.http import accepts_coding
@@ -93,7 +93,7 @@ class ReplayOut(BaseModel):
 class ReplayPolicyIn(Given):
     """Whether the event is recorded for everybody."""
 
-    enabled: bool
+    enabled: StrictBool
 
 
 class ReplayPolicyOut(BaseModel):

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from umbel.catalogue import rules
 from umbel.catalogue.model import (
@@ -185,7 +185,7 @@ class EventIn(Given):
     description: Description = ""
     starts_at: Time
     ends_at: Time
-    vp8: bool = False
+    vp8: StrictBool = False
     visibility: Visibility = Visibility.PUBLIC
     pass_phrase: PassPhrase | None = None
     time_zone: TimeZone = "UTC"
