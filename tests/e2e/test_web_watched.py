@@ -24,7 +24,9 @@ async def sign_in(page: Page, made: Platform) -> None:
     await page.get_by_label("Name", exact=True).fill(viewer.username)
     await page.get_by_label("Password", exact=True).fill(viewer.password)
     await page.locator("form").get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("button", name="Sign out")).to_be_visible(timeout=APPEARS_MS)
+    await expect(page.get_by_role("button", name="Sign out", exact=True)).to_be_visible(
+        timeout=APPEARS_MS
+    )
 
 
 async def test_what_was_watched_is_in_the_calendar_until_it_is_forgotten(tmp_path: Path) -> None:
