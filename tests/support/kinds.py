@@ -37,6 +37,9 @@ class Kinds:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._reports.append(report)
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.write_line(f"\n{report.nodeid} failed in its {report.when}")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
