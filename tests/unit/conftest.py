@@ -3,6 +3,7 @@ tell who tries. A test that does belongs to tests/integration (or contract, api,
 
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -27,14 +28,22 @@ class NotPure(AssertionError):
 
 
 class Guard:
-    """While `on`, what is refused raises, and is kept, in case somebody swallows it."""
+    """While `on`, what is refused raises, and is kept, in case somebody swallows it. Threads that
+    an earlier test of the same process left are not this test's."""
 
     def __init__(self) -> None:
         self.on = False
         self.tried: list[str] = []
+        self._left: set[int | None] = set()
+
+    def begin(self) -> None:
+        """For the test that this thread runs."""
+        self.tried.clear()
+        self._left = {one.ident for one in threading.enumerate()} - {threading.get_ident()}
+        self.on = True
 
     def __call__(self, event: str, args: tuple[object, ...]) -> None:
-        if not self.on:
+        if not self.on or threading.get_ident() in self._left:
             return
         what = REFUSED.get(event, "")
         # An event loop wakes itself through a pair of local sockets, which nobody else sees.
@@ -53,8 +62,7 @@ sys.addaudithook(GUARD)
 def pure(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Fails a test that used a socket, a process or a database; what it tried is in the list."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # else scikit-learn starts `lscpu` to count cores
-    GUARD.tried.clear()
-    GUARD.on = True
+    GUARD.begin()
     try:
         yield GUARD.tried
     finally:

@@ -104,6 +104,8 @@ class CommandRecogniser:
                 *lines, rest = (rest + data).split(b"\n")
                 for line in lines:
                     malformed = 0 if self._hear(line) else malformed + 1
+                    if malformed >= _MOST_MALFORMED:
+                        break  # whatever came with it
                 if len(rest) > LONGEST_LINE or malformed >= _MOST_MALFORMED:
                     self._problem = "The command's output is not JSON lines with phrases."
                     self._process.kill()
