@@ -62,6 +62,8 @@ class Ahead:
     async def refresh(self, trees: Mapping[str, Tree]) -> list[Branch]:
         """Read what is expected, and place it over these trees. Answers the functions that are to
         run before their event has a tree."""
+        if not self.lead_s:
+            return []
         now_s = self.clock.now_s()
         until_s = now_s + max(self.lead_s, self.horizon_s)
         starting = await self.catalogue.demand.starting(now_s - self.grace_s, until_s)
