@@ -48,6 +48,13 @@ async def test_a_smaller_picture_is_asked_for_by_the_address(
     monkeypatch.setenv("UMBEL_SRTP", "true" if protocol == "whep" else "false")
     async with platform(tmp_path) as made, chromium() as browser:
         event, _ = await made.live()
+
+        async def qualities() -> list[str]:
+            found: list[str] = (await made.get(f"events/{event.id}"))["stream"]["qualities"]
+            return found
+
+        # Who asks before the picture's size is known gets the source.
+        await until(qualities, lambda found: "360p" in found, within_s=60)
         page = await browser.new_page()
         await page.goto(f"{made.url}/watch/{event.id}?node=pe4&protocol={protocol}&quality=360p")
         seen = await until_decoded(page, 60, timeout_s=DECODED_S)
