@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.views import X, edge, planted, room, view
-from umbel.delivery.policy import expected
+from umbel.delivery.policy import expected, rooms
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.expected import Placed
@@ -21,18 +21,18 @@ POLICIES = [Sls(), Consolidation(), Qos(), Virca()]
 every_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
 ACCESS = ("pe1", "pe2", "pe3", "pe4", "pe5")
 MBPS = view(planted()).mbps(X)
-rooms = st.builds(
+free_amounts = st.builds(
     lambda cores, mbps, memory: {"cores_free": cores, "mbps_free": mbps, "memory_free_mb": memory},
     st.floats(0, 2),
     st.floats(0, 100),
     st.sampled_from([0.0, 130.0, 250.0, 2048.0]),
 )
-networks = st.dictionaries(st.sampled_from(ACCESS), rooms)
+networks = st.dictionaries(st.sampled_from(ACCESS), free_amounts)
 missing = st.dictionaries(st.sampled_from((*ACCESS, "gone")), st.integers(1, 60))
 
 
-def over(rooms: Mapping[str, Mapping[str, float]]) -> View:
-    nodes: dict[str, NodeView] = {name: room(name, **free) for name, free in rooms.items()}
+def over(free: Mapping[str, Mapping[str, float]]) -> View:
+    nodes: dict[str, NodeView] = {name: room(name, **amounts) for name, amounts in free.items()}
     return view(planted(edge("pe2")), nodes=nodes)
 
 
@@ -41,11 +41,11 @@ def placed(at: View, policy: Policy, wanted: Mapping[str, int]) -> Placed:
 
 
 @every_policy
-@given(rooms=networks, wanted=missing)
+@given(free=networks, wanted=missing)
 def test_nobody_is_placed_where_there_is_no_room(
-    policy: Policy, rooms: dict[str, dict[str, float]], wanted: dict[str, int]
+    policy: Policy, free: dict[str, dict[str, float]], wanted: dict[str, int]
 ) -> None:
-    before = over(rooms)
+    before = over(free)
     found = placed(before, policy, wanted)
     for name in ACCESS:
         assert found.view.nodes[name].cores_free >= min(0, before.nodes[name].cores_free) - 1e-9
@@ -68,11 +68,11 @@ def test_all_are_placed_where_there_is_plenty(policy: Policy, wanted: dict[str, 
 
 
 @every_policy
-@given(rooms=networks, wanted=missing)
+@given(free=networks, wanted=missing)
 def test_once_its_edges_run_the_next_look_wants_no_others(
-    policy: Policy, rooms: dict[str, dict[str, float]], wanted: dict[str, int]
+    policy: Policy, free: dict[str, dict[str, float]], wanted: dict[str, int]
 ) -> None:
-    first = placed(over(rooms), policy, wanted)
+    first = placed(over(free), policy, wanted)
     running = {
         one.id: FunctionView(id=one.id, role=one.role, node=one.node)
         for one in first.view.functions.values()
@@ -96,17 +96,17 @@ def test_once_its_edges_run_the_next_look_wants_no_others(
     assert set(second.tree.branches) == set(first.tree.branches)
 
 
-@given(rooms=networks, wanted=missing)
+@given(free=networks, wanted=missing)
 def test_what_is_kept_is_what_was_taken(
-    rooms: dict[str, dict[str, float]], wanted: dict[str, int]
+    free: dict[str, dict[str, float]], wanted: dict[str, int]
 ) -> None:
-    before = over(rooms)
+    before = over(free)
     after = placed(before, Qos(), wanted).view
-    kept = expected.kept(before, after)
-    left = expected.without(before, kept)
+    kept = rooms.kept(before, after)
+    left = rooms.without(before, kept)
     for name, node in after.nodes.items():
         assert left.nodes[name].cores_free == pytest.approx(node.cores_free)
         assert left.nodes[name].mbps_free == pytest.approx(node.mbps_free)
         assert left.nodes[name].memory_free_mb == pytest.approx(node.memory_free_mb)
     assert left.links_free_mbps == pytest.approx(dict(after.links_free_mbps))
-    assert expected.without(before, kept, 0.0).nodes == before.nodes
+    assert rooms.without(before, kept, 0.0).nodes == before.nodes

@@ -127,6 +127,30 @@ def test_and_elsewhere_where_there_is_no_room_for_it() -> None:
     assert no.value.details["reason"] == "cpu"
 
 
+@given(st.floats(0.0, 1.0), st.floats(0.0, 600.0), st.floats(0.0, 12.0), st.booleans())
+def test_an_edge_and_its_transcoder_are_not_promised_the_same_room(
+    cores: float, memory_mb: float, mbps: float, is_running: bool
+) -> None:
+    """Each alone fitted a node that had not enough for both."""
+    tight = room("pe4", cores_free=cores, memory_free_mb=memory_mb, mbps_free=mbps)
+    before = view(planted(edge("pe4")) if is_running else planted(), nodes={"pe4": tight})
+    found = transcoders.assigned(before, SMALL, "pe4", POLICY)
+    costs, mbps_each = before.costs, before.mbps(SMALL)
+    used, memory_used, mbps_used = 0.0, 0.0, 0.0
+    if found.node == "pe4":
+        is_new = found.function not in before.functions
+        used += costs.stream_cores + costs.viewer_cores + is_new * costs.function_cores
+        memory_used += costs.function_mb if is_new else costs.stream_mb
+        mbps_used += mbps_each
+    if found.tree.root is not None and found.tree.root.node == "pe4":
+        used += costs.transcoder_cores
+        memory_used += costs.transcoder_mb
+        mbps_used += mbps_each
+    assert used <= cores + 1e-9
+    assert memory_used <= memory_mb + 1e-9
+    assert mbps_used <= mbps + 1e-9
+
+
 def test_a_link_too_thin_for_the_source_refuses_its_transcoder_there() -> None:
     thin = {frozenset(("c2", "pe4")): 2.0}
     found = transcoders.assigned(view(planted(), links=thin), SMALL, "pe4", POLICY)

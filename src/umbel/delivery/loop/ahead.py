@@ -17,9 +17,10 @@ from umbel.delivery.demand.model import Prediction
 from umbel.delivery.guidance import Watch
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.model import Branch, Tree
-from umbel.delivery.policy import expected, service_levels
+from umbel.delivery.policy import expected, rooms, service_levels
 from umbel.delivery.policy.base import Policy
-from umbel.delivery.policy.expected import Kept, Placed
+from umbel.delivery.policy.expected import Placed
+from umbel.delivery.policy.rooms import Kept
 from umbel.delivery.policy.service_levels import Claim
 from umbel.delivery.trees import grafting, renditions
 from umbel.delivery.trees.view import EDGE, FORWARDER, NoCapacity, View
@@ -90,7 +91,7 @@ class Ahead:
         service level keeps for its provider's viewers is not kept again for the same ones."""
         for other, room in self._kept.items():
             if other != event_id and other in self.events:
-                view = expected.without(view, room, self._share(other, view, claim))
+                view = rooms.without(view, room, self._share(other, view, claim))
         return view
 
     def demand(self) -> dict[Watch, float]:
@@ -155,7 +156,7 @@ class Ahead:
             if rooted is None:
                 continue
             placed = self._placed(rooted, event_id, missing, self.events[event_id].claim)
-            self._kept[event_id] = expected.kept(rooted, placed.view)
+            self._kept[event_id] = rooms.kept(rooted, placed.view)
             self._counts[event_id] = sum(missing.values())
             self._functions[event_id] = self._needed(placed.tree, trees.get(event_id))
             view = placed.view

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from umbel.delivery.model import RECORDER, Branch, Tree
+from umbel.delivery.policy import rooms
 from umbel.delivery.policy.base import Assignment, Policy
 from umbel.delivery.trees import grafting, renditions
 from umbel.delivery.trees.grafting import Relaying
@@ -25,14 +26,16 @@ def assigned(view: View, stream: str, access_node: str, policy: Policy) -> Assig
     first = _transcoder(view, source.branches[0].node)
     begun = replace(empty, branches=(first, *empty.branches))
     chosen = policy.assign(_with(view, begun), stream, access_node)
+    edge = grafting.leaf(chosen.function, chosen.node)
+    alone = replace(chosen, tree=replace(begun, branches=(*begun.branches, edge)))
+    left, _ = rooms.taken(_with(view, begun), stream, alone, 1)
     for at in _nearest(view, chosen.node):
-        if not view.fits_transcoder(at, stream):
+        if not left.fits_transcoder(at, stream):
             continue
         root = _transcoder(view, at)
         try:
             grafting.graft(view, source, root, policy.relaying)
             new = replace(empty, branches=(root, *empty.branches))
-            edge = grafting.leaf(chosen.function, chosen.node)
             tree = grafting.graft(_with(view, new), new, edge, policy.relaying)
         except NoCapacity:
             continue
