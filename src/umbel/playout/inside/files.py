@@ -18,7 +18,7 @@ from umbel.playout import formats  # noqa: E402
 from umbel.playout.inside.blocks import Blocks, BytesLost  # noqa: E402
 from umbel.playout.model import FileRefused  # noqa: E402
 
-__all__ = ["SECOND_NS", "FilePipeline", "Gst"]
+__all__ = ["SECOND_NS", "FilePipeline", "Gst", "seek"]
 SECOND_NS = 1_000_000_000
 _RANDOM_ACCESS = 2
 _PULL_BYTES = 65_536
@@ -172,6 +172,16 @@ class FilePipeline:
         self.pipeline.post_message(Gst.Message.new_application(self.pipeline, structure))
         failed = Gst.Message.new_error(self.pipeline, _gerror(error.message), "")
         self.pipeline.post_message(failed)
+
+
+def seek(pad: "Gst.Pad", position_s: float) -> bool:
+    """Have a demuxer go on at the key picture at or before this position; `pad` is one of its own,
+    and held: a demuxer that reads on in its thread may lose its place. Whether it can."""
+    flags = Gst.SeekFlags.FLUSH | Gst.SeekFlags.KEY_UNIT | Gst.SeekFlags.SNAP_BEFORE
+    at_ns = round(position_s * SECOND_NS)
+    start, end = Gst.SeekType.SET, Gst.SeekType.NONE
+    event = Gst.Event.new_seek(1.0, Gst.Format.TIME, flags, start, at_ns, end, -1)
+    return bool(pad.send_event(event))
 
 
 def _gerror(text: str) -> "object":

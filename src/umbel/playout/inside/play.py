@@ -12,7 +12,7 @@ from typing import Any
 from umbel.media.ingest.codecs import Codec
 from umbel.playout import formats
 from umbel.playout.inside.blocks import Blocks
-from umbel.playout.inside.files import SECOND_NS, FilePipeline, Gst
+from umbel.playout.inside.files import SECOND_NS, FilePipeline, Gst, seek
 from umbel.playout.model import FileRefused
 
 _WITHIN_S = 20.0
@@ -72,17 +72,7 @@ class Player(FilePipeline):
         would count time from the file's beginning. Raises FileRefused."""
         if not self.tracks.wait(_WITHIN_S) or not self._held:
             raise self.refusal or FileRefused("The file's tracks were not found.")
-        flags = Gst.SeekFlags.FLUSH | Gst.SeekFlags.KEY_UNIT | Gst.SeekFlags.SNAP_BEFORE
-        seek = Gst.Event.new_seek(
-            1.0,
-            Gst.Format.TIME,
-            flags,
-            Gst.SeekType.SET,
-            round(from_s * SECOND_NS),
-            Gst.SeekType.NONE,
-            -1,
-        )
-        is_done = self._held[0][0].send_event(seek)
+        is_done = seek(self._held[0][0], from_s)
         for pad, probe in self._held:
             pad.remove_probe(probe)
         if not is_done:

@@ -12,7 +12,7 @@ from umbel.media.ingest import rates
 from umbel.media.ingest.codecs import Codec
 from umbel.playout import formats
 from umbel.playout.inside.blocks import Blocks
-from umbel.playout.inside.files import SECOND_NS, FilePipeline, Gst
+from umbel.playout.inside.files import FilePipeline, Gst, seek
 from umbel.playout.model import FileRefused
 
 _WITHIN_S = 30.0
@@ -29,6 +29,8 @@ def probe(blocks: Blocks, size: int, most_pixels: int) -> tuple[dict[str, Any], 
     facts = _Look(blocks, size, most_pixels).facts()
     if "video" not in facts:
         return facts, b""
+    if "width" not in facts:
+        raise FileRefused(_UNDECODED)
     return facts, _Still(blocks, size, facts).jpeg(facts["duration_s"] * _AT)
 
 
@@ -76,8 +78,8 @@ class _Look(FilePipeline):
 
 
 class _Still(FilePipeline):
-    """One picture of a file. The demuxer is sent to its place while it is held at the first data of
-    the video: one that reads on in its thread may lose the seek, or its place in the file."""
+    """One picture of a file. The demuxer is held at the first data of the video, and sent to the
+    picture's place."""
 
     def __init__(self, blocks: Blocks, size: int, facts: dict[str, Any]) -> None:
         super().__init__(blocks, size, lambda codec: _branch(codec, facts))
@@ -93,13 +95,7 @@ class _Still(FilePipeline):
                 raise self.refusal or FileRefused(_UNDECODED)
             pad, hold = self._held
             if at_s:
-                flags = Gst.SeekFlags.FLUSH | Gst.SeekFlags.KEY_UNIT | Gst.SeekFlags.SNAP_BEFORE
-                start, end = Gst.SeekType.SET, Gst.SeekType.NONE
-                at_ns = round(at_s * SECOND_NS)
-                # Where the file has no index, it is the first picture.
-                pad.send_event(
-                    Gst.Event.new_seek(1.0, Gst.Format.TIME, flags, start, at_ns, end, -1)
-                )
+                seek(pad, at_s)  # where the file has no index, it is the first picture
             pad.remove_probe(hold)
             return self._picture()
         finally:
