@@ -48,19 +48,17 @@ async def test_a_smaller_picture_is_asked_for_by_the_address(
     monkeypatch.setenv("UMBEL_SRTP", "true" if protocol == "whep" else "false")
     async with platform(tmp_path) as made, chromium() as browser:
         event, _ = await made.live()
-
-        async def qualities() -> list[str]:
-            found: list[str] = (await made.get(f"events/{event.id}"))["stream"]["qualities"]
-            return found
-
-        # Who asks before the picture's size is known gets the source.
-        await until(qualities, lambda found: "360p" in found, within_s=60)
         page = await browser.new_page()
         await page.goto(f"{made.url}/watch/{event.id}?node=pe4&protocol={protocol}&quality=360p")
-        seen = await until_decoded(page, 60, timeout_s=DECODED_S)
+        await until_decoded(page, 60, timeout_s=DECODED_S)
+        # Before the picture's size is known there is the source alone.
+        await page.wait_for_function(
+            "() => window.umbelPlayer?.quality === '360p'", timeout=DECODED_S * 1000
+        )
+        await until_height(page, 360)
+        seen = await report(page)
+        await until_decoded(page, seen["framesDecoded"] + 60, timeout_s=DECODED_S)
         assert (seen["protocol"], seen["edge"]) == (protocol, "pe4")
-        assert await page.evaluate("window.umbelPlayer.quality") == "360p"
-        assert await page.evaluate(_HEIGHT) == 360
         assert await transcoders(made) == [("transcoder-pe4-1", "pe4")]
         stream = (await made.get(f"events/{event.id}"))["stream"]
         assert (stream["height"], stream["qualities"]) == (720, ["source", "360p"])

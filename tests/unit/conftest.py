@@ -34,16 +34,17 @@ class Guard:
     def __init__(self) -> None:
         self.on = False
         self.tried: list[str] = []
-        self._left: set[int | None] = set()
+        self._left: list[threading.Thread] = []
 
     def begin(self) -> None:
         """For the test that this thread runs."""
         self.tried.clear()
-        self._left = {one.ident for one in threading.enumerate()} - {threading.get_ident()}
+        ours = threading.current_thread()
+        self._left = [one for one in threading.enumerate() if one is not ours]
         self.on = True
 
     def __call__(self, event: str, args: tuple[object, ...]) -> None:
-        if not self.on or threading.get_ident() in self._left:
+        if not self.on or self._is_left(threading.get_ident()):
             return
         what = REFUSED.get(event, "")
         # An event loop wakes itself through a pair of local sockets, which nobody else sees.
@@ -52,6 +53,10 @@ class Guard:
         if what:
             self.tried.append(f"{what} ({event})")
             raise NotPure(f"a unit test may not use {what} ({event})")
+
+    def _is_left(self, ident: int) -> bool:
+        # The number of a thread that has ended may be another's by now.
+        return any(one.ident == ident and one.is_alive() for one in self._left)
 
 
 GUARD = Guard()
