@@ -7,6 +7,7 @@ from playwright.async_api import Page, expect
 
 from support.axe import violations
 from support.http import PASSWORD, World
+from support.waiting import until
 from support.web_world import web_world
 from umbel.catalogue.model import Event, EventEvent
 from umbel.demo.browser import chromium
@@ -155,7 +156,8 @@ async def test_somebody_changes_the_language(tmp_path: Path) -> None:
 
         # Without a network, too: the service worker knows the language.
         await page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
-        await page.wait_for_function("caches.match('/language').then((kept) => kept !== undefined)")
+        kept = "caches.match('/language').then((kept) => kept !== undefined)"
+        await until(lambda: page.evaluate(kept))
         await browser.set_offline(offline=True)
         await page.goto(f"{url}/studio")
         await heading(page, "Sie sind offline")

@@ -14,6 +14,7 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from support.axe import violations
 from support.http import PASSWORD, World
+from support.waiting import until
 from support.web_world import web_world
 from umbel.catalogue.choices.model import Channel
 from umbel.catalogue.reservations.model import Purpose
@@ -98,20 +99,21 @@ async def deliver(context: BrowserContext, page: Page, url: str, text: str) -> N
     )
 
 
-SHOWN = """async (count) => {
+SHOWN = """async () => {
   const registration = await navigator.serviceWorker.ready;
   const all = await registration.getNotifications();
-  const shown = all.map(({ title, body, tag, data }) => ({ title, body, tag, data }));
-  return shown.length === count && shown;
+  return all.map(({ title, body, tag, data }) => ({ title, body, tag, data }));
 }"""
 
 
 async def shown(page: Page, count: int) -> list[dict[str, Any]]:
     """The notifications, in one look: one that replaces another is away for a moment."""
-    found: list[dict[str, Any]] = await (
-        await page.wait_for_function(SHOWN, arg=count)
-    ).json_value()
-    return found
+
+    async def look() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = await page.evaluate(SHOWN)
+        return found
+
+    return await until(look, lambda found: len(found) == count, within_s=APPEARS_MS / 1000)
 
 
 async def test_a_reminder_becomes_a_notification(tmp_path: Path) -> None:
