@@ -229,6 +229,59 @@ async def test_deleted_captures_leave_and_a_cache_of_nothing_refuses() -> None:
 
 
 @scenario
+async def test_more_captures_than_a_report_names_are_named_in_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(replay_cache, "MOST_NAMED", 2)
+    one = cache()
+    for number in range(5):
+        with standing_still():
+            await one.put(replace(segment(0), capture_id=f"cap_{number}"), Span(), b"x")
+    reports = [(await one.sync(PLENTY)).captures for _ in range(4)]
+    assert reports == [("cap_0", "cap_1"), ("cap_2", "cap_3"), ("cap_4",), ("cap_0", "cap_1")]
+    one.end()
+
+
+@scenario
+async def test_a_piece_that_is_dropped_and_given_again_while_it_is_written() -> None:
+    one = cache()
+    await one.sync(PLENTY)
+    first = asyncio.create_task(put(one, 0, b"first" * 100_000))
+    await asyncio.sleep(0)
+    orders = asyncio.create_task(one.sync(replace(PLENTY, dropped=("cap_1",))))
+    await asyncio.sleep(0)
+    assert one.kept_bytes == 0
+    await asyncio.gather(first, put(one, 0))
+    assert await read(one, grant(), 0) == BODY
+    assert (await orders).kept_bytes == len(BODY)
+    assert not one._writing
+    one._blocks.drop("cap_1")
+    assert len(one._blocks._free) == 8 * MIB // one._blocks.block_bytes, "each block is free again"
+    one.end()
+
+
+@scenario
+async def test_an_edge_that_stops_lets_readers_read_and_nobody_wait() -> None:
+    one = cache()
+    await one.sync(PLENTY)
+    await put(one, 0)
+    reading = await one.open(grant(), segment(0))
+    waiting = asyncio.create_task(read(one, grant("bob"), 1))
+    await asyncio.sleep(0)
+    began_s = one.clock.monotonic_s()
+    one.stop()
+    with pytest.raises(ReplayElsewhere):
+        await waiting
+    with pytest.raises(ReplayElsewhere):
+        await one.open(grant("cecil"), segment(0))
+    assert one.clock.monotonic_s() == began_s
+    with standing_still():
+        assert b"".join([chunk async for chunk in one.read(reading)]) == BODY
+    one.close(reading)
+    one.end()
+
+
+@scenario
 async def test_a_full_disk_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     one = cache()
     await one.sync(PLENTY)

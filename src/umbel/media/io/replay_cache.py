@@ -94,6 +94,7 @@ class ReplayCache:
     _used: dict[str, str] = field(default_factory=dict)
     _reported: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _ended: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _captures_named: int = 0
     _asked: Signal = field(default_factory=Signal)
     _allowance: Allowance = field(default_factory=Allowance)
 
@@ -163,7 +164,7 @@ class ReplayCache:
             _remember(self._reported, grant_id)
         return Report(
             wanted=wanted,
-            captures=tuple(self._blocks.captures[:MOST_NAMED]),
+            captures=self._next_captures(),
             used=tuple(used.values()),
             hits=self.counts.hits,
             misses=self.counts.misses,
@@ -178,7 +179,7 @@ class ReplayCache:
         kept = self._blocks.add(piece, len(body), span, self.clock.monotonic_s())
         if kept is None:
             return
-        self._writing[piece] = body, span
+        written = self._writing[piece] = body, span
         self._blocks.begin(kept)
         try:
             if self._file is None:
@@ -190,8 +191,10 @@ class ReplayCache:
             log.warning("replay not kept", reason=str(error))
         finally:
             if not kept.is_written:
-                self._blocks.remove(piece)
-            del self._writing[piece]
+                self._blocks.discard(kept)
+            # It may have been dropped meanwhile, and given again.
+            if self._writing.get(piece) is written:
+                del self._writing[piece]
             self._blocks.end(kept)
 
     def refuse(self, piece: Piece, *, is_unknown: bool) -> None:
@@ -200,10 +203,15 @@ class ReplayCache:
         if lacking is not None and not lacking.coming.done():
             lacking.coming.set_exception(PieceUnknown() if is_unknown else self._elsewhere())
 
-    def end(self) -> None:
-        """Nobody waits any more, and nothing is kept."""
+    def stop(self) -> None:
+        """Viewers who wait or come are the front end's from now on; those who read go on."""
+        self.capacity_bytes = 0
         for piece in list(self._lacking):
             self.refuse(piece, is_unknown=False)
+
+    def end(self) -> None:
+        """Nothing is kept any more. Nobody reads by now."""
+        self.stop()
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -264,6 +272,14 @@ class ReplayCache:
         for piece in wanted:
             self._lacking[piece].given_s = now_s
         return tuple(wanted)
+
+    def _next_captures(self) -> tuple[str, ...]:
+        """As many captures as a report names: of more, all in turn, so that each deleted one
+        leaves."""
+        kept = self._blocks.captures
+        first = self._captures_named if self._captures_named < len(kept) else 0
+        self._captures_named = first + MOST_NAMED
+        return tuple(kept[first : first + MOST_NAMED])
 
     def _enter(self, grant: ReplayGrant) -> None:
         if grant.id in self._ended:

@@ -83,6 +83,11 @@ class Blocks:
         self._captures += Counter()
         self._free_if_unread(kept)
 
+    def discard(self, kept: Kept) -> None:
+        """It is found no more; another one of the same piece stays."""
+        if self._kept.get(kept.piece) is kept:
+            self.remove(kept.piece)
+
     def drop(self, capture_id: str) -> None:
         """The capture is deleted."""
         for piece in [one for one in self._kept if one.capture_id == capture_id]:

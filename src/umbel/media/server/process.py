@@ -181,8 +181,9 @@ async def serve(options: Options, clock: Clock) -> None:
     await asyncio.gather(*(listener.up.wait() for listener in listeners))
     _announce(options, server, control=control.getsockname()[1], tls=secure.getsockname()[1])
     await _first_of(stop, tasks)
-    cache.end()
+    cache.stop()
     await _shut(listeners, tasks, registry, server)
+    cache.end()
 
 
 async def _open_host(options: Options, clock: Clock, http_port: int) -> ServerContext:
