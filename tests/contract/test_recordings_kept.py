@@ -7,9 +7,11 @@ from support import recorded
 from support.clocks import SetClock
 from support.recorded import Reel, film
 from support.recorded_event import NOW_S, RecordedEvent, place_of
+from support.rows import Rows
 from umbel.catalogue.model import EventEvent, EventPatch, Visibility
 from umbel.catalogue.reservations.model import Purpose
 from umbel.kit.db import Database
+from umbel.recordings import store
 from umbel.recordings.model import (
     NoReplay,
     NoSuchRecording,
@@ -51,6 +53,22 @@ async def test_what_nobody_keeps_is_deleted(place: RecordedEvent) -> None:
         await place.repository.get(item)
     with pytest.raises(NoSuchRecording):
         await place.studio.recordings.index(extent)
+
+
+async def test_which_captures_are_deleted_is_one_question(
+    place: RecordedEvent, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await place.on_air(Reel("one", film()))
+    await place.studio.recordings.start("ann", place.event.id, from_start=False)
+    await place.play(made, 1)
+    (capture,) = await database.read(store.of_event, place.event.id)
+    there = capture.id
+    rows = Rows(monkeypatch)
+    for ids in ([], [there], ["x"], ["x", there, "y"], [*map(str, range(999)), there]):
+        rows.reset()
+        found = await database.read(store.missing, tuple(ids))
+        assert found == tuple(id_ for id_ in ids if id_ != there)
+        assert rows.questions <= 1
 
 
 async def test_who_was_disinvited_gets_no_recording(place: RecordedEvent) -> None:

@@ -89,7 +89,7 @@ class World:
             self.system.demand.run,
             self.system.mobility.run,
             self.system.recordings.run,
-            self.system.feeding.run,
+            self.system.loops()["replays"],
             self.system.caption_reader.run,
         )
         self._loops = [asyncio.create_task(run()) for run in runs]

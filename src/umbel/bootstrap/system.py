@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -99,9 +100,6 @@ class System(ports.System):
     secrets: Secrets
     overlay: "Switched | None" = None
 
-    def __post_init__(self) -> None:
-        self.feeding.is_ended = self.is_replay_ended
-
     def app(self) -> "FastAPI":
         """The front end. It is loaded here, which takes a third of a whole start."""
         from umbel.portal.app import create_app  # noqa: PLC0415
@@ -148,7 +146,7 @@ class System(ports.System):
             "files": self.playouts.checks.run,
             "playouts": self.playouts.run,
             "recordings": self.recordings.run,
-            "replays": self.feeding.run,
+            "replays": partial(self.feeding.run, self.is_replay_ended),
             "captions": self.caption_reader.run,
         }
 

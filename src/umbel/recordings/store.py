@@ -1,8 +1,9 @@
 """Captures, their segments and maps as rows. In: a connection of a read or write unit. Out: values
 of `model`. Neighbour: kept/store.py has what viewers keep of them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -98,9 +99,22 @@ def by_id(connection: Connection, capture_id: str) -> Capture | None:
     return connection.first(_BY_ID, id_=capture_id)
 
 
-def missing(connection: Connection, capture_ids: Collection[str]) -> tuple[str, ...]:
+@cache
+def _among(length: int) -> Scalar[str]:
+    named = [given(f"id_{number}") for number in range(length)]
+    return Scalar(sa.select(captures.c.id).where(captures.c.id.in_(named)), str)
+
+
+def missing(connection: Connection, capture_ids: Sequence[str]) -> tuple[str, ...]:
     """Those of these captures that are deleted."""
-    return tuple(id_ for id_ in capture_ids if by_id(connection, id_) is None)
+    if not capture_ids:
+        return ()
+    # A few lengths, so that few statements are compiled: the last id fills up.
+    length = 1 << (len(capture_ids) - 1).bit_length()
+    filled = [*capture_ids, *[capture_ids[-1]] * (length - len(capture_ids))]
+    values = {f"id_{number}": id_ for number, id_ in enumerate(filled)}
+    there = set(connection.scalars(_among(length), **values))
+    return tuple(id_ for id_ in capture_ids if id_ not in there)
 
 
 def by_stream(connection: Connection, stream: str) -> Capture | None:

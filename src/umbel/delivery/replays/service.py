@@ -6,6 +6,7 @@ portal asks, recordings give edges what they lack, the loop keeps the edges runn
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -33,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 READY_S = 10.0
 """A viewer waits for a new edge no longer; the front end serves then."""
+UNFED_S = 60.0
+"""An edge that took no pieces is tried again after that."""
 _SILENT_S = 5.0
 """A function that runs and does not answer as long after its start serves nobody new."""
 
@@ -46,7 +49,7 @@ class ReplayEdges:
     clock: Clock
     changed: Callable[[], None] = lambda: None
     _holding: dict[str, frozenset[str]] = field(default_factory=dict)
-    _unfed: set[str] = field(default_factory=set)
+    _unfed_s: dict[str, float] = field(default_factory=dict)
     _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def find(self, grant_id: str, access_node: str) -> str:
@@ -114,18 +117,19 @@ class ReplayEdges:
         self, function: str, *, captures: Collection[str], used: Collection[str]
     ) -> None:
         """What the edge keeps, and which grants were used there."""
-        self._unfed.discard(function)
+        self._unfed_s.pop(function, None)
         self._holding[function] = frozenset(captures)
         for gone in self._holding.keys() - self.controller.collector.instances.keys():
             del self._holding[gone]
         await self.store.seen(function, used, self.clock.now_s())
 
     def forget(self, function: str) -> None:
-        """The edge takes no pieces: it may be of an earlier version. Until it does, it serves
-        nobody, and nothing is known of what it keeps."""
+        """The edge takes no pieces: it may be of an earlier version. Until it does, or for a while
+        if nobody tries, it serves nobody, and nothing is known of what it keeps."""
         self._holding.pop(function, None)
-        self._unfed &= self.controller.collector.instances.keys()
-        self._unfed.add(function)
+        for gone in self._unfed_s.keys() - self.controller.collector.instances.keys():
+            del self._unfed_s[gone]
+        self._unfed_s[function] = self.clock.now_s()
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -155,7 +159,7 @@ class ReplayEdges:
         return await self.store.loads(self.clock.now_s() - IDLE_S)
 
     def _is_silent(self, instance: Instance) -> bool:
-        if instance.id in self._unfed:
+        if self._is_unfed(instance):
             return True
         if instance.state is not FunctionState.ACTIVE:
             return instance.state is not FunctionState.BOOTING
@@ -164,7 +168,16 @@ class ReplayEdges:
 
     def _url(self, function: str) -> str:
         """Where the edge serves viewers of recordings; empty while it does not."""
-        return "" if function in self._unfed else self._base(function)
+        instance = self.controller.collector.instances.get(function)
+        is_unfed = instance is not None and self._is_unfed(instance)
+        return "" if is_unfed else self._base(function)
+
+    def _is_unfed(self, instance: Instance) -> bool:
+        """Whether it took no pieces lately. Only edges that serve somebody are fed: one that is
+        left has to be tried again, and so has one that was started again."""
+        unfed_s = self._unfed_s.get(instance.id, -math.inf)
+        is_newer = instance.started_s > unfed_s
+        return not is_newer and self.clock.now_s() - unfed_s < UNFED_S
 
     def _base(self, function: str) -> str:
         """Where the edge serves viewers; empty while it does not, or is to be left."""

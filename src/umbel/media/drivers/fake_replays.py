@@ -15,11 +15,13 @@ _CAPACITY_BYTES = 64 * 2**20
 
 @dataclass
 class FakeReplays:
-    """A ReplayCaches. Functions among the `silent` do not answer."""
+    """A ReplayCaches. Functions among the `silent` do not answer, and those among the `slow` do
+    not finish to take a piece."""
 
     clock: Clock
     caches: dict[str, ReplayCache] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
+    slow: set[str] = field(default_factory=set)
 
     def at(self, function: str) -> ReplayCache:
         """The function's cache. Raises Unavailable."""
@@ -33,6 +35,8 @@ class FakeReplays:
         return await self.at(server.function_id).sync(orders)
 
     async def put(self, server: Server, piece: Piece, span: Span, body: bytes) -> None:
+        if server.function_id in self.slow:
+            await asyncio.Event().wait()
         # The edge goes on where the control plane ends in the middle.
         await asyncio.shield(self.at(server.function_id).put(piece, span, body))
 

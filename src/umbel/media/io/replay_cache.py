@@ -192,7 +192,7 @@ class ReplayCache:
         finally:
             if not kept.is_written:
                 self._blocks.discard(kept)
-            # It may have been dropped meanwhile, and given again.
+            # While it was written, it may have been dropped and given again.
             if self._writing.get(piece) is written:
                 del self._writing[piece]
             self._blocks.end(kept)
