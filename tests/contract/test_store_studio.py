@@ -65,7 +65,7 @@ async def test_a_pass_phrase_is_kept_as_a_hash_and_changed(
     with pytest.raises(WrongPassPhrase):
         await audiences.unlock(event.id, "another phrase", ANYBODY, "192.0.2.1")
     granted = await audiences.unlock(event.id, PHRASE, ANYBODY, "192.0.2.1")
-    holder = Watcher(granted_event=event.id, granted_phrase=granted)
+    holder = Watcher(granted_event=event.id, granted_generation=granted)
     assert await audiences.event(event.id, holder) == event
     patch = EventPatch(title="New")
     changed = await catalogue.change_event(event.id, 1, patch, "a newer phrase")

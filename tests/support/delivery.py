@@ -106,7 +106,7 @@ class MemoryDelivery:
             seen_s=now_s,
             expires_s=now_s + self.ttl_s,
             username=let_in.username,
-            phrase=let_in.phrase,
+            phrase_generation=let_in.phrase_generation,
         )
         self.sessions[session.id] = session
         claims = Claims(subject=session.id, scope=stream, expires_s=session.expires_s)

@@ -29,17 +29,17 @@ OTHERS = (
     ANYBODY,
     Watcher(username="ann"),
     Watcher(username="ann", provider_ids=frozenset({"other"})),
-    Watcher(granted_event="other", granted_phrase="now"),
-    Watcher(granted_event="ev", granted_phrase="before"),
+    Watcher(granted_event="other", granted_generation="now"),
+    Watcher(granted_event="ev", granted_generation="before"),
     Watcher(granted_event="ev"),
 )
-HOLDER = Watcher(granted_event="ev", granted_phrase="now")
+HOLDER = Watcher(granted_event="ev", granted_generation="now")
 
 
 @pytest.mark.parametrize("visibility", Visibility)
 def test_who_runs_an_event_watches_it(visibility: Visibility) -> None:
     for by in RUNS:
-        found = rules.access(event(visibility), by, phrase="now", is_invited=False)
+        found = rules.access(event(visibility), by, phrase_generation="now", is_invited=False)
         assert found is Access.OPEN
 
 
@@ -57,14 +57,14 @@ def test_what_others_get(
 ) -> None:
     of = event(visibility)
     for by in OTHERS:
-        assert rules.access(of, by, phrase="now", is_invited=False) is others, by
-        assert rules.access(of, by, phrase="now", is_invited=True) is invited, by
-    assert rules.access(of, HOLDER, phrase="now", is_invited=False) is holder
+        assert rules.access(of, by, phrase_generation="now", is_invited=False) is others, by
+        assert rules.access(of, by, phrase_generation="now", is_invited=True) is invited, by
+    assert rules.access(of, HOLDER, phrase_generation="now", is_invited=False) is holder
 
 
 def test_an_event_whose_phrase_is_gone_opens_to_no_grant() -> None:
-    by = Watcher(granted_event="ev", granted_phrase="")
-    found = rules.access(event(Visibility.PHRASE), by, phrase="", is_invited=False)
+    by = Watcher(granted_event="ev", granted_generation="")
+    found = rules.access(event(Visibility.PHRASE), by, phrase_generation="", is_invited=False)
     assert found is Access.PHRASE
 
 

@@ -92,5 +92,5 @@ def session_of(viewer: Arrival, assignment: Assignment, now_s: float, ttl_s: flo
         seen_s=now_s,
         expires_s=now_s + ttl_s,
         username=viewer.let_in.username,
-        phrase=viewer.let_in.phrase,
+        phrase_generation=viewer.let_in.phrase_generation,
     )

@@ -66,8 +66,7 @@ class Arrival:
 @dataclass(frozen=True, kw_only=True)
 class Session:
     """One viewer's right to watch one stream at one edge. What let them into an event that is not
-    for everybody: the account `username`, or a `phrase`, as catalogue's
-    WatchRight."""
+    for everybody: the account `username`, or a `phrase_generation`, as catalogue's WatchRight."""
 
     id: str
     stream: str
@@ -78,7 +77,7 @@ class Session:
     seen_s: float
     expires_s: float
     username: str = ""
-    phrase: str = ""
+    phrase_generation: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -246,29 +246,25 @@ class DeliveryStore:
 
         return await self._database.write(sweep)
 
-    async def close_shut_out(self, stream: str, event_id: str, *, at_s: float) -> list[Session]:
-        """End and return the stream's sessions of viewers who may not watch its event any more,
-        which is not for everybody."""
+    async def close_unauthorized(self, stream: str, event_id: str, *, at_s: float) -> list[Session]:
+        """End and return the stream's sessions of viewers who may not watch its event any more."""
         of = {"of": stream, "event_": event_id}
-        if not await self._database.read(lambda c: c.first(session_rows.SHUT_OUT, **of)):
-            return []
-
-        def close(connection: Connection) -> list[Session]:
-            ended = connection.all(session_rows.SHUT_OUT, **of)
-            session_rows.end(connection, ended, "closed", at_s)
-            return ended
-
-        return await self._database.write(close)
+        return await self._close_found(session_rows.UNAUTHORIZED, "closed", at_s, of)
 
     async def close_sessions_at(self, node: str, *, at_s: float) -> list[Session]:
         """End and return the sessions of viewers whom the node's edges serve."""
+        return await self._close_found(session_rows.SESSIONS_AT, "evicted", at_s, {"at": node})
 
-        if not await self._database.read(lambda c: c.first(session_rows.SESSIONS_AT, at=node)):
+    async def _close_found(
+        self, which: Query[Session], why: str, at_s: float, given_: Mapping[str, str]
+    ) -> list[Session]:
+        """End and return those sessions. Nothing is written where there are none."""
+        if not await self._database.read(lambda c: c.first(which, **given_)):
             return []
 
         def close(connection: Connection) -> list[Session]:
-            ended = connection.all(session_rows.SESSIONS_AT, at=node)
-            session_rows.end(connection, ended, "evicted", at_s)
+            ended = connection.all(which, **given_)
+            session_rows.end(connection, ended, why, at_s)
             return ended
 
         return await self._database.write(close)

@@ -138,9 +138,10 @@ def watcher_of(user: User | None) -> Watcher:
     )
 
 
-def with_grant(by: Watcher, event_id: str, phrase: str) -> Watcher:
-    """Who asks, with a grant to watch the event that was made with that phrase."""
-    return replace(by, granted_event=event_id, granted_phrase=phrase)
+def with_grant(by: Watcher, event_id: str, phrase_generation: str) -> Watcher:
+    """Who asks, with a grant to watch the event that was made with a pass phrase of that
+    generation."""
+    return replace(by, granted_event=event_id, granted_generation=phrase_generation)
 
 
 # Longer than any token of ours.

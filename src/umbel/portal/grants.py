@@ -40,7 +40,7 @@ def grant(
         subject=extent.capture_id,
         scope=f"{times}/{right.serialize()}",
         expires_s=expires_s,
-        generation=right.phrase,
+        generation=right.phrase_generation,
     )
     return system.signer.sign(claims, REPLAY), expires_s
 
@@ -71,7 +71,12 @@ def right_to(event: Event, by: Watcher) -> Right:
     """The right of who may watch the event to see it again. It names them only where the event is
     not for everybody."""
     given = watch_right(event, by)
-    return Right(kind=RightKind.EVENT, of=event.id, username=given.username, phrase=given.phrase)
+    return Right(
+        kind=RightKind.EVENT,
+        of=event.id,
+        username=given.username,
+        phrase_generation=given.phrase_generation,
+    )
 
 
 async def _require(system: System, right: Right) -> None:
@@ -90,4 +95,4 @@ async def _require(system: System, right: Right) -> None:
 async def _watcher(system: System, right: Right) -> Watcher:
     """Who has the right, as the catalogue has them now. Raises NoSuchUser."""
     user = await system.catalogue.user(right.username) if right.username else None
-    return auth.with_grant(auth.watcher_of(user), right.of, right.phrase)
+    return auth.with_grant(auth.watcher_of(user), right.of, right.phrase_generation)

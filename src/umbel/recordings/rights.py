@@ -19,20 +19,22 @@ class RightKind(Enum):
 @dataclass(frozen=True, kw_only=True)
 class Right:
     """To play as long as `of` is there: the id of a recording, a link or an event. An event may
-    ask who they are: `username`, or by which pass phrase they came: `phrase`; else both are
-    empty."""
+    ask who they are: `username`, or of which generation the pass phrase was by which they
+    came: `phrase_generation`; else both are empty."""
 
     kind: RightKind
     of: str
     username: str = ""
-    phrase: str = ""
+    phrase_generation: str = ""
 
     def serialize(self) -> str:
-        """As text, without the phrase."""
+        """As text, without the generation."""
         return f"{self.kind.value}/{self.of}/{self.username}"
 
 
-def parse(text: str, phrase: str = "") -> Right:
+def parse(text: str, phrase_generation: str = "") -> Right:
     """The right that was serialized. Raises ValueError."""
     kind, of, username = text.split("/", 2)
-    return Right(kind=RightKind(kind), of=of, username=username, phrase=phrase)
+    return Right(
+        kind=RightKind(kind), of=of, username=username, phrase_generation=phrase_generation
+    )

@@ -52,13 +52,14 @@ class Access(Enum):
 @dataclass(frozen=True, kw_only=True)
 class Watcher:
     """Who asks: an account (empty: nobody is signed in), whether it runs every event, the providers
-    whose events it runs, and what a grant says: an event, and the phrase it was made with."""
+    whose events it runs, and what a grant says: an event, and the generation of the pass phrase
+    that it was made with."""
 
     username: str = ""
     runs_all: bool = False
     provider_ids: frozenset[str] = frozenset()
     granted_event: str = ""
-    granted_phrase: str = ""
+    granted_generation: str = ""
 
     def runs(self, provider_id: str) -> bool:
         """Whether this is one of those who run the provider's events."""
@@ -67,11 +68,11 @@ class Watcher:
 
 @dataclass(frozen=True, kw_only=True)
 class WatchRight:
-    """What let somebody into an event that is not for everybody: an account, or what names a pass
-    phrase. Both are empty where everybody is let in."""
+    """What let somebody into an event that is not for everybody: an account, or the generation of
+    a pass phrase. Both are empty where everybody is let in."""
 
     username: str = ""
-    phrase: str = ""
+    phrase_generation: str = ""
 
 
 ANYBODY = Watcher()

@@ -18,14 +18,16 @@ FREE_BY_ADDRESS = 20
 FREE_BY_EVENT = 1_000
 
 
-def access(event: Event, by: Watcher, *, phrase: str, is_invited: bool) -> Access:
-    """What `by` gets. `phrase` names the event's pass phrase of now, empty when it has none."""
+def access(event: Event, by: Watcher, *, phrase_generation: str, is_invited: bool) -> Access:
+    """What `by` gets. `phrase_generation` is that of the event's pass phrase now, empty when it has
+    none."""
     if by.runs(event.provider_id):
         return Access.OPEN
     if event.visibility is Visibility.INVITED:
         return Access.OPEN if is_invited else Access.HIDDEN
     if event.visibility is Visibility.PHRASE:
-        is_granted = bool(phrase) and (by.granted_event, by.granted_phrase) == (event.id, phrase)
+        given, wanted = (by.granted_event, by.granted_generation), (event.id, phrase_generation)
+        is_granted = bool(phrase_generation) and given == wanted
         return Access.OPEN if is_granted else Access.PHRASE
     return Access.OPEN
 
@@ -35,7 +37,9 @@ def watch_right(event: Event, by: Watcher) -> WatchRight:
     if event.visibility in OPEN_TO_ALL:
         return WatchRight()
     is_granted = event.visibility is Visibility.PHRASE and by.granted_event == event.id
-    return WatchRight(username=by.username, phrase=by.granted_phrase if is_granted else "")
+    return WatchRight(
+        username=by.username, phrase_generation=by.granted_generation if is_granted else ""
+    )
 
 
 def pass_phrase(text: str) -> str:

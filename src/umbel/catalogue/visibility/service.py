@@ -129,7 +129,8 @@ def _look(
     if event.visibility is Visibility.INVITED and by.username:
         is_invited = store.is_invited(connection, event_id, by.username)
     generation = "" if phrase is None else phrase[1]
-    return event, rules.access(event, by, phrase=generation, is_invited=is_invited), phrase
+    got = rules.access(event, by, phrase_generation=generation, is_invited=is_invited)
+    return event, got, phrase
 
 
 def settle(unit: Unit, event: Event, hashed: str | None) -> None:

@@ -71,17 +71,18 @@ def remains_visible(username: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     return is_for_all | _is_invited(username) | _runs(username)
 
 
-def lets_in(
-    username: sa.ColumnElement[str], phrase: sa.ColumnElement[str]
+def may_watch(
+    username: sa.ColumnElement[str], phrase_generation: sa.ColumnElement[str]
 ) -> sa.ColumnElement[bool]:
-    """Whether these let somebody into an event that is not for everybody, as
-    `rules.access` has it. A condition for statements that have `events`."""
-    is_invited = events.c.visibility == sa.literal(Visibility.INVITED.value)
-    has_phrase = events.c.visibility == sa.literal(Visibility.PHRASE.value)
+    """Whether somebody may watch an event who was let in by these, as `rules.access` has it. A
+    condition for statements that have `events`."""
+    needs_invitation = events.c.visibility == sa.literal(Visibility.INVITED.value)
+    needs_phrase = events.c.visibility == sa.literal(Visibility.PHRASE.value)
     knows_phrase = sa.exists().where(
-        (pass_phrases.c.event_id == events.c.id) & (pass_phrases.c.generation == phrase)
+        (pass_phrases.c.event_id == events.c.id) & (pass_phrases.c.generation == phrase_generation)
     )
-    return (is_invited & _is_invited(username)) | (has_phrase & knows_phrase) | _runs(username)
+    is_let_in = (needs_invitation & _is_invited(username)) | (needs_phrase & knows_phrase)
+    return ~(needs_invitation | needs_phrase) | is_let_in | _runs(username)
 
 
 def _is_invited(username: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:

@@ -22,7 +22,7 @@ from umbel.delivery.loop.idle import IdleSessions
 from umbel.delivery.loop.observed import observed
 from umbel.delivery.loop.recordings import Recordings
 from umbel.delivery.loop.revocations import Revocations, Revoked
-from umbel.delivery.loop.shut_out import ShutOutSessions
+from umbel.delivery.loop.unauthorized import UnauthorizedSessions
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.model import Ingest, Tree
 from umbel.delivery.policy import recorders, transcoders
@@ -79,14 +79,14 @@ class StreamReconciler:
     forget: Callable[[str], Awaitable[None]]
     check: Callable[[str], None]
     _idle: IdleSessions = field(init=False)
-    _shut_out: ShutOutSessions = field(init=False)
+    _unauthorized: UnauthorizedSessions = field(init=False)
     _revocations: Revocations = field(init=False)
     _sent: dict[str, dict[str, Access]] = field(default_factory=dict)
     _stream_hops: StreamHops = field(init=False)
     _silent_since: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._shut_out = ShutOutSessions(store=self.store)
+        self._unauthorized = UnauthorizedSessions(store=self.store)
         self._revocations = Revocations()
         self._stream_hops = StreamHops(
             fabric=self.collector.network.overlay, clock=self.clock, changed=self.changed
@@ -107,7 +107,7 @@ class StreamReconciler:
         began_s = self.clock.now_s()
         stored = await self._stored(stream)
         has_ended = await self._idle.end(stored.tree, stored.watched, self.clock.now_s())
-        if await self._shut_out.end(stream, event, self.clock.now_s()) or has_ended:
+        if await self._unauthorized.end(stream, event, self.clock.now_s()) or has_ended:
             stored = await self._stored(stream)
         tree = await self._maintained(stored)
         revoked = self._revocations.read(stream, stored.revoked, began_s)
@@ -361,7 +361,7 @@ class StreamReconciler:
         await self._apply(_Wanted(left))
         await self.collector.network.overlay.remove(stream)
         self._idle.forget(stream)
-        self._shut_out.forget(stream)
+        self._unauthorized.forget(stream)
         self._revocations.forget(stream)
         self._stream_hops.forget(stream)
         self._silent_since.pop(stream, None)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 import sqlalchemy as sa
 
 from umbel.catalogue.store import events
-from umbel.catalogue.visibility.store import lets_in
+from umbel.catalogue.visibility.store import may_watch
 from umbel.delivery.model import Session
 from umbel.delivery.revocation import store as revocation
 from umbel.delivery.session_counts import SessionCount
@@ -30,7 +30,7 @@ sessions = sa.Table(
     sa.Column("seen_s", sa.Float, nullable=False),
     sa.Column("expires_s", sa.Float, nullable=False),
     sa.Column("username", sa.String(64), nullable=False, server_default=""),
-    sa.Column("phrase", sa.String(32), nullable=False, server_default=""),
+    sa.Column("phrase_generation", sa.String(32), nullable=False, server_default=""),
     sa.Index("ix_sessions_stream_function", "stream", "function"),
 )
 
@@ -56,11 +56,11 @@ STALE = Query(
     Session,
 )
 
-SHUT_OUT = Query(
+UNAUTHORIZED = Query(
     sa.select(sessions).where(
         (sessions.c.stream == _STREAM)
         & (events.c.id == given("event_"))
-        & ~lets_in(sessions.c.username, sessions.c.phrase)
+        & ~may_watch(sessions.c.username, sessions.c.phrase_generation)
     ),
     Session,
 )

@@ -15,7 +15,7 @@ _LOOK_S = 5.0
 
 
 @dataclass(kw_only=True)
-class ShutOutSessions:
+class UnauthorizedSessions:
     """By stream: when was looked, and at which version of the event."""
 
     store: DeliveryStore
@@ -29,7 +29,7 @@ class ShutOutSessions:
         looked_s, version = self._looked.get(stream, (now_s - _LOOK_S, 0))
         if version == event.version and now_s - looked_s < _LOOK_S:
             return False
-        ended = await self.store.close_shut_out(stream, event.id, at_s=now_s)
+        ended = await self.store.close_unauthorized(stream, event.id, at_s=now_s)
         self._looked[stream] = now_s, event.version
         return bool(ended)
 
