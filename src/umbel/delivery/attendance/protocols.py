@@ -1,7 +1,8 @@
 """Counts viewers by protocol from what edges see. Pure.
 
 In: what functions do with streams, every few seconds. Out: what was gathered since the last time.
-Edges alone know the protocol: a player may change it in one session.
+Edges alone know the protocol: a player may change it in one session. What was gathered is kept until
+it is said to be stored.
 """
 
 from collections import defaultdict
@@ -31,24 +32,29 @@ def present(functions: Mapping[str, Mapping[str, StreamState]]) -> Sessions:
 
 
 class ProtocolCounter:
-    """Who watched how, since the sample before."""
+    """Who watched how, since what was gathered was stored last."""
 
     def __init__(self) -> None:
         self._before: tuple[Sessions, float] | None = None
+        self._gathered: dict[tuple[str, str], Share] = {}
 
     def sample(self, now: Sessions, now_s: float) -> dict[tuple[str, str], Share]:
-        """Those who watch now have done so since the sample before; at the first one, nobody has.
-        A session that goes over to the protocol is opened there."""
+        """What was gathered, with this sample. Those who watch now have done so since the sample
+        before; at the first one, nobody has. A session that goes over to the protocol is opened
+        there."""
         before, self._before = self._before, (now, now_s)
-        if before is None:
-            return {key: Share(peak=len(sessions)) for key, sessions in now.items()}
-        span_s = now_s - before[1]
-        known_s = span_s if span_s <= _LONGEST_S else 0.0
-        return {
-            key: Share(
-                opened=len(sessions - before[0].get(key, frozenset())),
-                watched_s=len(sessions) * known_s,
-                peak=len(sessions),
-            )
-            for key, sessions in now.items()
-        }
+        for key, sessions in now.items():
+            share = Share(peak=len(sessions))
+            if before is not None:
+                span_s = now_s - before[1]
+                share = Share(
+                    opened=len(sessions - before[0].get(key, frozenset())),
+                    watched_s=len(sessions) * (span_s if span_s <= _LONGEST_S else 0.0),
+                    peak=len(sessions),
+                )
+            self._gathered[key] = self._gathered.get(key, Share()).plus(share)
+        return dict(self._gathered)
+
+    def stored(self) -> None:
+        """What was gathered is in the database."""
+        self._gathered.clear()

@@ -107,6 +107,7 @@ class AttendanceService:
         except BaseException:
             self._counter = None  # what was gathered is lost in part: begin where the rows end
             raise
+        self._protocols.stored()
 
     async def _begin(self) -> None:
         """The sessions there are now, and those that were opened while nobody counted."""

@@ -22,8 +22,8 @@ from umbel.delivery.loop.idle import IdleSessions
 from umbel.delivery.loop.observed import observed
 from umbel.delivery.loop.recordings import Recordings
 from umbel.delivery.loop.revocations import Revocations, Revoked
-from umbel.delivery.loop.unauthorized import UnauthorizedSessions
 from umbel.delivery.loop.timing import Timing
+from umbel.delivery.loop.unauthorized import UnauthorizedSessions
 from umbel.delivery.model import Ingest, Tree
 from umbel.delivery.policy import recorders, transcoders
 from umbel.delivery.policy.base import Policy
