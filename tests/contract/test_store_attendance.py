@@ -1,6 +1,7 @@
 """Attendance on both databases: counted once, by one instance, and kept after the sessions."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from umbel.delivery.attendance.model import Attendance, Share
 from umbel.delivery.attendance.service import LEASE_S, AttendanceService
 from umbel.delivery.model import Session
 from umbel.delivery.store import DeliveryStore
-from umbel.kit.db import Database
+from umbel.kit.db import Database, DatabaseDiskFull
 from umbel.kit.journal import Journal
 from umbel.kit.leases import Leases
 from umbel.media.model import StreamRole, StreamState
@@ -104,6 +105,43 @@ async def test_protocols_are_those_that_edges_see(database: Database) -> None:
         ("hls", Share(opened=1, watched_s=20.0, peak=1)),
         ("whep", Share(opened=0, watched_s=20.0, peak=1)),
     ]
+
+
+class FullDisk(Database):
+    """A database that can be read, and has no room for more where `is_full`."""
+
+    is_full = False
+
+    async def write(self, unit: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if self.is_full:
+            raise DatabaseDiskFull
+        return await super().write(unit, *args, **kwargs)
+
+
+async def test_what_was_seen_while_the_disk_was_full_is_written_later(
+    database: Database, database_url: str
+) -> None:
+    clock = SetClock(NOON_S)
+    event_id, counting = await event(database, clock), service(database, clock)
+    edge = StreamState(stream=event_id, role=StreamRole.EDGE, viewers=("s1",))
+    counting.functions = lambda: {"edge-pe2-1": {event_id: edge}}
+    counting.database = disk = FullDisk(database_url)
+    try:
+        await counting.count()
+        disk.is_full = True
+        for viewers in (("s1", "s2", "s3"), ("s1",)):
+            clock.at_s += 10
+            edge = replace(edge, viewers=viewers)
+            with pytest.raises(DatabaseDiskFull):
+                await counting.count()
+        disk.is_full = False
+        for _ in range(2):
+            clock.at_s += 10
+            await counting.count()
+    finally:
+        await disk.close()
+    (whep,) = (await counting.of(event_id)).protocols
+    assert whep.share == Share(opened=2, watched_s=30.0 + 3 * 10.0, peak=3)
 
 
 async def test_another_instance_goes_on_where_the_first_died(database: Database) -> None:

@@ -8,7 +8,7 @@ import pytest
 from support.rows import Rows
 from support.views import X, edge, planted
 from umbel.delivery.model import Ingest, Session, Tree
-from umbel.delivery.session_counts import by_function
+from umbel.delivery.sessions.counts import by_function
 from umbel.delivery.store import DeliveryStore, NoSuchSession
 from umbel.kit.db import Database, VersionMismatch
 from umbel.kit.journal import Journal

@@ -302,6 +302,33 @@ async def test_the_planner_reads_the_same_series(tmp_path: Path) -> None:
 
 
 @scenario
+async def test_the_planner_counts_who_arrives_once(tmp_path: Path) -> None:
+    async with platform(tmp_path, policy="virca") as w:
+        planning = w.delivery.planning
+        assert planning is not None
+        event = await scheduled(w, after_s=40, nodes=("pe2",) * 10)
+        await until_edges(w, "edge-pe2-1", within_s=20)
+        await on_air(w, event)
+        ticket = await w.watch(event, "pe2")
+        await asyncio.sleep(2)
+
+        async def planned() -> tuple[float, float]:
+            """Viewers in all, and those who are only expected."""
+            view = w.delivery.collector.view(await w.delivery.store.trees())
+            watching = (await planning._audience(view)).watching
+            return sum(watching.values()), watching[event, "pe2", ""]
+
+        assert await planned() == (4.0, 3.0)
+        # Another instance let somebody in, and nothing was looked at since.
+        await w.delivery.store.open_session(replace(ticket.session, id="se_other"), None)
+        assert await planned() == (4.0, 2.0)
+        # One waits for a node to come up, and one was refused: neither is expected any more.
+        planning._waiting[event, "pe2", ""] += 1
+        planning._refused[event, "pe2", ""] = 1.0
+        assert await planned() == (4.0, 2.0)
+
+
+@scenario
 async def test_a_service_level_and_reservations_are_one_promise(tmp_path: Path) -> None:
     async with platform(tmp_path) as w:
         catalogue, collector = w.system.catalogue, w.delivery.collector

@@ -37,7 +37,9 @@ def test_who_goes_over_to_another_protocol_is_counted_there() -> None:
         whep: Share(opened=1, watched_s=20.0, peak=2),
         hls: Share(opened=1, watched_s=10.0, peak=1),
     }
-    assert counter.sample({}, 120.0) == {}
+    assert counter.sample({}, 120.0) == second, "nobody said that it is stored"
+    counter.stored()
+    assert counter.sample({}, 130.0) == {}
 
 
 def test_nothing_is_known_of_a_long_pause() -> None:

@@ -1,8 +1,8 @@
 """Counts viewers by protocol from what edges see. Pure.
 
 In: what functions do with streams, every few seconds. Out: what was gathered since the last time.
-Edges alone know the protocol: a player may change it in one session. What was gathered is kept until
-it is said to be stored.
+Edges alone know the protocol: a player may change it in one session. What was gathered is kept
+until it is said to be stored.
 """
 
 from collections import defaultdict

@@ -6,7 +6,6 @@ the next one counts the entries in between; of sessions that were open before, i
 between.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -17,8 +16,8 @@ from umbel.delivery.attendance import store
 from umbel.delivery.attendance.counting import AttendanceCounter
 from umbel.delivery.attendance.model import Attendance, Gathered, NodeAttendance, Share
 from umbel.delivery.attendance.protocols import ProtocolCounter, present
+from umbel.delivery.sessions import counts as session_counts
 from umbel.delivery.store import DeliveryStore
-from umbel.delivery.trees import renditions
 from umbel.kit.clock import Clock
 from umbel.kit.controller import Controller, Pace
 from umbel.kit.db import Database
@@ -65,10 +64,8 @@ class AttendanceService:
         """What is kept of the event, with its reservations to watch."""
         reservations = await self.catalogue.reservations.count_of(event_id)
         found = await self.database.read(store.attendance, event_id, reservations)
-        now: Counter[tuple[str, str]] = Counter()
-        for one in await self.delivery.counts():
-            if renditions.event_of(one.stream) == event_id:
-                now[one.access_node, one.edge_node] += one.count
+        watching = session_counts.by_nodes(await self.delivery.counts())
+        now = session_counts.of_event(watching, event_id)
         return replace(found, places=_with_now(found.places, now))
 
     async def count(self) -> None:
@@ -90,6 +87,7 @@ class AttendanceService:
         return self.every_s
 
     async def _count(self) -> None:
+        by_protocol = self._protocols.sample(present(self.functions()), self.clock.now_s())
         if self._counter is None:
             await self._begin()
         counter = self._counter
@@ -98,9 +96,7 @@ class AttendanceService:
             for change in batch:
                 counter.take(change)
             self._seq = batch[-1].seq
-        now_s = self.clock.now_s()
-        counter.advance(now_s)
-        by_protocol = self._protocols.sample(present(self.functions()), now_s)
+        counter.advance(self.clock.now_s())
         gathered = replace(counter.gathered(), protocols=by_protocol)
         try:
             await self.database.write(store.add, gathered, self._seq)

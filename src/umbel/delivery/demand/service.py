@@ -4,7 +4,6 @@ In: reservations, attendance and events of the past. Out: a row for each event t
 made again and again until its start, and kept. One instance makes them, by a lease; all read them.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -15,8 +14,8 @@ from umbel.compute.model import Node, NodeKind
 from umbel.delivery.attendance import store as attendance_store
 from umbel.delivery.demand import series, store
 from umbel.delivery.demand.model import Demand, History, Point, Prediction, Profile
+from umbel.delivery.sessions import counts as session_counts
 from umbel.delivery.store import DeliveryStore
-from umbel.delivery.trees import renditions
 from umbel.kit.clock import Clock
 from umbel.kit.controller import Controller, Pace
 from umbel.kit.db import Database
@@ -68,14 +67,12 @@ class DemandService:
         else:
             made = None
         attendance = await self.database.read(attendance_store.attendance, event.id, 0)
-        there: Counter[str] = Counter()
-        for one in await self.sessions.counts():
-            if renditions.event_of(one.stream) == event.id:
-                there[one.access_node] += one.count
+        watching = session_counts.by_nodes(await self.sessions.counts())
+        there = session_counts.by_access_node(watching, event.id)
         points: tuple[Point, ...] = ()
         if made is not None:
             points = series.points(made, attendance, now_s)
-        return Demand(prediction=made, points=points, present=dict(there))
+        return Demand(prediction=made, points=points, present=there)
 
     async def predict(self) -> None:
         """Predict what starts soon, if this instance is the one that does."""

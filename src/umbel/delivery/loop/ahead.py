@@ -22,6 +22,7 @@ from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.expected import Placed
 from umbel.delivery.policy.rooms import Kept
 from umbel.delivery.policy.service_levels import Claim
+from umbel.delivery.sessions import counts as session_counts
 from umbel.delivery.trees import grafting, renditions
 from umbel.delivery.trees.view import EDGE, FORWARDER, NoCapacity, View
 from umbel.kit.clock import Clock
@@ -94,14 +95,15 @@ class Ahead:
                 view = rooms.without(view, room, self._share(other, view, claim))
         return view
 
-    def demand(self) -> dict[Watch, float]:
-        """The viewers who are expected and not there, as a planner counts them: nothing serves
-        them yet."""
+    def demand(self, watching: Mapping[Watch, float]) -> dict[Watch, float]:
+        """The viewers who are expected and not among those `watching`, as a planner counts them:
+        nothing serves them yet."""
         now_s, found = self.clock.now_s(), {}
         for event_id, one in self.events.items():
             until_s = one.prediction.starts_s + self.grace_s
             wanted = series.most_expected(one.prediction, now_s, until_s)
-            for node, count in series.missing(wanted, self._there(event_id)).items():
+            there = session_counts.by_access_node(watching, event_id)
+            for node, count in series.missing(wanted, there).items():
                 found[event_id, node, ""] = float(count)
         return found
 
@@ -202,15 +204,8 @@ class Ahead:
         if not starts_s - self.lead_s <= now_s < until_s:
             return {}
         wanted = series.most_expected(one.prediction, now_s, until_s)
-        return series.missing(wanted, self._there(event_id))
-
-    def _there(self, event_id: str) -> dict[str, int]:
-        """The event's viewers by access node, in any quality."""
-        found: dict[str, int] = {}
-        for (stream, node, _), count in self.collector.promises.watching.items():
-            if count and renditions.event_of(stream) == event_id:
-                found[node] = found.get(node, 0) + count
-        return found
+        watching = self.collector.promises.watching
+        return series.missing(wanted, session_counts.by_access_node(watching, event_id))
 
     def _share(self, event_id: str, view: View, claim: Claim) -> float:
         """The part of the event's kept room that its provider's service level does not keep

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from umbel.compute.model import Function, FunctionState, Instance, Resources
 from umbel.compute.service import Ledger
-from umbel.delivery import session_counts
 from umbel.delivery.guidance import Watch
 from umbel.delivery.loop.functions import OWNER, MediaFunctions
 from umbel.delivery.model import Session, Tree
+from umbel.delivery.sessions import counts as session_counts
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.trees.view import TRANSCODER, Costs, View
 from umbel.kit.errors import Unavailable

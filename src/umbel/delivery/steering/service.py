@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from umbel.compute.model import NodeKind, NodeState, Scheduling
-from umbel.delivery import guidance, session_counts
+from umbel.delivery import guidance
 from umbel.delivery.guidance import VCPUS_PER_SERVER, Watch
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.functions import OWNER
 from umbel.delivery.loop.streams import FLEET
 from umbel.delivery.model import Tree
+from umbel.delivery.sessions import counts as session_counts
 from umbel.delivery.steering import translation
 from umbel.delivery.steering.ports import Solver
 from umbel.delivery.steering.translation import Audience
@@ -143,14 +144,17 @@ class Planning:
     # -- what is seen -----------------------------------------------------------------------
 
     async def _audience(self, view: View) -> Audience:
-        """Who watches what; refused viewers and expected ones included."""
-        expected = self.controller.ahead.demand()
-        trees = {stream: Tree(stream=stream) for stream, _, _ in expected} | dict(view.trees)
+        """Who watches what; refused viewers and expected ones included. Who came, if only to be
+        refused, is not expected any more."""
         counts = await self.collector.store.counts()
         watching: dict[Watch, float] = dict(session_counts.by_nodes(counts))
-        also = (self._refused, self._waiting, expected)
-        for watch, count in (item for some in also for item in some.items()):
+        for some in (self._refused, self._waiting):
+            for watch, count in some.items():
+                watching[watch] = watching.get(watch, 0.0) + count
+        expected = self.controller.ahead.demand(watching)
+        for watch, count in expected.items():
             watching[watch] = watching.get(watch, 0.0) + count
+        trees = {stream: Tree(stream=stream) for stream, _, _ in expected} | dict(view.trees)
         return Audience(
             watching={watch: count for watch, count in watching.items() if watch[0] in trees},
             mbps={stream: view.mbps(stream) for stream in trees},
