@@ -12,7 +12,7 @@ from umbel.delivery.model import Branch, Ingest, Session, Tree
 from umbel.delivery.nodes.store import removed_among
 from umbel.delivery.revocation import store as revocation
 from umbel.delivery.sessions import store as session_rows
-from umbel.delivery.sessions.counts import SessionCount
+from umbel.delivery.sessions.model import SessionCount
 from umbel.kit import journal
 from umbel.kit.db import Database, VersionMismatch, expect_one, metadata
 from umbel.kit.errors import NotFound

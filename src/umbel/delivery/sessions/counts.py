@@ -5,21 +5,10 @@ In: the counts that one statement reads. Out: sums over them, which therefore ag
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from umbel.delivery.guidance import Watch
+from umbel.delivery.sessions.model import SessionCount
 from umbel.delivery.trees import renditions
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionCount:
-    """How many sessions of a stream have the same function, access node and edge's node."""
-
-    stream: str
-    function: str
-    access_node: str
-    edge_node: str
-    count: int
 
 
 def by_function(counts: Iterable[SessionCount]) -> Counter[tuple[str, str]]:

@@ -13,7 +13,7 @@ from umbel.catalogue.store import events
 from umbel.catalogue.visibility.store import may_watch
 from umbel.delivery.model import Session
 from umbel.delivery.revocation import store as revocation
-from umbel.delivery.sessions.counts import SessionCount
+from umbel.delivery.sessions.model import SessionCount
 from umbel.kit import journal
 from umbel.kit.db import metadata
 from umbel.kit.sql import Command, Connection, Query, Scalar, given
