@@ -8,3 +8,7 @@ declare module 'node:fs' {
   export function readFileSync(path: URL | string, encoding: 'utf8'): string;
   export function readdirSync(path: URL | string, options: { recursive: true; encoding: 'utf8' }): string[];
 }
+
+declare module 'node:vm' {
+  export function runInNewContext(code: string, globals: object): unknown;
+}

@@ -104,7 +104,7 @@ async def test_an_address_is_confirmed_by_a_letter_from_a_real_mail_server(tmp_p
             await page.get_by_label("E-mail address").fill("ann@example.org")
             await page.get_by_label("Password, to change the address").fill(PASSWORD)
             await page.get_by_role("button", name="Save address").click()
-            again = page.get_by_role("button", name="Send the letter again")
+            again = page.get_by_role("button", name="Send the e-mail again")
             await expect(again).to_be_visible(timeout=APPEARS_MS)
             assert await violations(page) == []
             ((to, letter),) = mails.letters
@@ -121,7 +121,7 @@ async def test_an_address_is_confirmed_by_a_letter_from_a_real_mail_server(tmp_p
             await button.click()
             await expect(other.get_by_text("is confirmed")).to_be_visible(timeout=APPEARS_MS)
             await page.reload()
-            await expect(page.get_by_text("Mails go to this address")).to_be_visible(
+            await expect(page.get_by_text("E-mails go to this address")).to_be_visible(
                 timeout=APPEARS_MS
             )
             profile = (await here.system.catalogue.accounts.account("viewer")).profile
@@ -145,7 +145,7 @@ async def test_a_lost_password(tmp_path: Path) -> None:
             assert await violations(page) == []
             await page.get_by_label("Name or e-mail address").fill("ann@example.org")
             await page.keyboard.press("Enter")
-            await expect(page.get_by_role("heading", name="Look into your mails")).to_be_visible()
+            await expect(page.get_by_role("heading", name="Check your e-mail")).to_be_visible()
             assert await violations(page) == []
             async with asyncio.timeout(APPEARS_MS / 1_000):
                 while not mails.letters:

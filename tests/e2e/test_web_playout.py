@@ -34,7 +34,7 @@ async def delete(page: Page, card: Locator, name: str) -> None:
 
 async def refused_file_is_deleted(page: Page, card: Locator) -> None:
     """Both files have a card, and the film's has a picture."""
-    await card.get_by_text("2 files of yours").click()
+    await card.get_by_text("Your files (2)").click()
     film_card = file_card(card, "Council.mp4")
     await expect(film_card).to_contain_text("2:00")
     # It is lazy: it has a size once it came.

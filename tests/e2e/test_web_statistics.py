@@ -47,12 +47,12 @@ async def test_a_provider_sees_how_many_watched_and_takes_the_tables(tmp_path: P
         await page.get_by_label("Password", exact=True).fill(PASSWORD)
         await page.locator("form").get_by_role("button", name="Sign in").click()
         card = page.get_by_role("region", name="Viewers")
-        await expect(card.get_by_text("Most at once")).to_be_visible(timeout=APPEARS_MS)
+        await expect(card.get_by_text("Peak viewers")).to_be_visible(timeout=APPEARS_MS)
         facts = await card.locator("dd").all_inner_texts()
         assert facts == ["24", "13", "42", "1:03:00", "1:30", "0"]
         curve = card.get_by_role("img")
         await expect(curve).to_have_accessible_name(
-            "Viewers from 08:00 AM to 08:05 AM: at most 24, 12.6 on average"
+            "Viewers from 08:00 AM to 08:05 AM: peak 24, average 12.6"
         )
         await expect(card.get_by_role("row", name="pe1 pe2")).to_contain_text("53 %")
         for scheme in ("light", "dark"):
@@ -80,9 +80,9 @@ async def test_a_provider_sees_who_is_expected_and_who_came(tmp_path: Path) -> N
         await page.get_by_label("Password", exact=True).fill(PASSWORD)
         await page.locator("form").get_by_role("button", name="Sign in").click()
         card = page.get_by_role("region", name="Expected viewers")
-        text = "1 at once. Reservations: 2; earlier events: 0"
+        text = "Expected peak: 1. Reservations: 2; earlier events: 0"
         await expect(card.get_by_text(text)).to_be_visible(timeout=APPEARS_MS)
-        name = re.compile("^Expected and present viewers from ")
+        name = re.compile("^Expected and actual viewers from ")
         await expect(card.get_by_role("img")).to_have_accessible_name(name)
         for scheme in ("light", "dark"):
             await page.emulate_media(color_scheme=scheme)

@@ -2,25 +2,47 @@
 // every page, script and answer comes from the server as it does without it.
 
 const OFFLINE = '/offline.html';
-const KEPT = 'umbel-offline-1';
-/** The page keeps here which language it has, where that is not English, and that language's page for no network. */
+const KEPT = 'umbel-offline-2';
+/** The page keeps here which language it has, where that is not English. */
 const LANGUAGE = 'umbel-language';
 
 const TEXTS = {
-  en: { live: 'Live now', begins: (when) => `Begins ${when}`, renewed: 'Renewed by the browser' },
-  de: { live: 'Jetzt live', begins: (when) => `Beginnt ${when}`, renewed: 'Vom Browser erneuert' },
+  en: {
+    live: 'Live now',
+    begins: 'Begins {when}',
+    renewed: 'Renewed by the browser',
+    title: 'You are offline',
+    text: 'Live events need a network. Nothing is lost: your reservations and reminders are kept on the server.',
+    retry: 'Try again',
+  },
+  de: {
+    live: 'Jetzt live',
+    begins: 'Beginnt {when}',
+    renewed: 'Vom Browser erneuert',
+    title: 'Sie sind offline',
+    text: 'Live-Veranstaltungen brauchen eine Verbindung. Nichts geht verloren: Ihre Vormerkungen und Erinnerungen liegen auf dem Server.',
+    retry: 'Erneut versuchen',
+  },
 };
 
+/** A text with values for its placeholders. */
+const format = (message, values) => message.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+
 /** The language of the pages; English where none was kept. */
-async function keptLanguage() {
+async function storedLanguage() {
   const kept = await caches.match('/language', { cacheName: LANGUAGE });
   const language = (await kept?.text()) ?? 'en';
   return Object.hasOwn(TEXTS, language) ? language : 'en';
 }
 
 async function offlinePage() {
-  const own = await caches.match(`/offline.${await keptLanguage()}.html`, { cacheName: LANGUAGE });
-  return own ?? (await caches.match(OFFLINE)) ?? Response.error();
+  const page = await caches.match(OFFLINE, { cacheName: KEPT });
+  if (!page) return Response.error();
+  const lang = await storedLanguage();
+  const headers = { 'Content-Type': 'text/html; charset=utf-8' };
+  const policy = page.headers.get('Content-Security-Policy');
+  if (policy !== null) headers['Content-Security-Policy'] = policy;
+  return new Response(format(await page.text(), { lang, ...TEXTS[lang] }), { headers });
 }
 
 self.addEventListener('install', (event) => {
@@ -73,7 +95,7 @@ function bodyOf({ kind, provider, starts_at }, language) {
     ? ''
     : new Intl.DateTimeFormat(language === 'en' ? undefined : language, { weekday: 'short', hour: '2-digit', minute: '2-digit' }).format(at);
   const texts = TEXTS[language];
-  const said = kind === 'live' ? texts.live : when === '' ? '' : texts.begins(when);
+  const said = kind === 'live' ? texts.live : when === '' ? '' : format(texts.begins, { when });
   return [said, of].filter((part) => part !== '').join(' · ');
 }
 
@@ -81,7 +103,7 @@ self.addEventListener('push', (event) => {
   const body = parse(event.data);
   const show = async () => {
     // A browser must show something, also where nothing can be read.
-    const language = await keptLanguage().catch(() => 'en');
+    const language = await storedLanguage().catch(() => 'en');
     await self.registration.showNotification(text(body.title, 'Umbel'), {
       body: bodyOf(body, language),
       lang: language,
@@ -117,7 +139,7 @@ self.addEventListener('pushsubscriptionchange', (event) => {
     await fetch('/api/v1/me/push/devices', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'X-CSRF-Protection': '1' },
-      body: JSON.stringify({ endpoint, keys, label: TEXTS[await keptLanguage()].renewed }),
+      body: JSON.stringify({ endpoint, keys, label: TEXTS[await storedLanguage()].renewed }),
     });
   };
   event.waitUntil(subscribeAgain());

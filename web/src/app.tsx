@@ -181,7 +181,7 @@ export function App({ watch }: { watch: WatchPage | null }) {
           <nav aria-label={t('app.main')}>
             {NAVIGATION.map((item) => (
               <Link
-                key={t(item.label)}
+                key={item.label}
                 to={item.to}
                 aria-current={(item.pages as readonly string[]).includes(route.page) ? 'page' : undefined}
               >

@@ -1,6 +1,6 @@
 // The first script: small, so that what a viewer waits for is requested before the app is loaded.
 
-import { beginLanguage } from './i18n/language';
+import { initLanguage } from './i18n/language';
 import { account } from './kit/account';
 import { matchRoute } from './kit/routes';
 import { dependsOnEvent, webrtcCodecs } from './player/codecs';
@@ -17,7 +17,7 @@ import './styles/network.css';
 import './styles/network-tables.css';
 
 account.load();
-const language = beginLanguage();
+const language = initLanguage();
 const route = matchRoute(location.pathname);
 const root = document.getElementById('root');
 

@@ -10,6 +10,7 @@ import { to } from '../kit/routes';
 import type { ChangeKind } from '../kit/types';
 import { useLive, useNow, useOnline, useSignIn } from '../ui/hooks';
 import { Link, navigate, useSearch, useTitle } from '../ui/navigation';
+import { Offline } from '../ui/offline';
 import { Empty, ErrorNotice, Loading } from '../ui/parts';
 import { byDay, type Entry, entriesOf } from './entries';
 import { EntryList } from './entry-list';
@@ -186,11 +187,7 @@ export default function Calendar() {
           go(month, next);
         }}
       />
-      {!isOnline && (
-        <p className="notice notice-warn" role="status">
-          {t('common.offline')}
-        </p>
-      )}
+      <Offline />
       {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}
       {entries === null && !error && <Loading what={t('calendar.loading')} />}
       {entries !== null && view === 'agenda' && <Agenda {...shared} month={month} />}

@@ -10,37 +10,37 @@ import type { Arguments, Message } from './message';
 export type Value = string | number;
 
 /** The text of a message, with the plural form that its count has in the language. */
-export function formOf(message: Message, locale: string, count: unknown): string {
+export function selectPlural(message: Message, locale: string, count: unknown): string {
   if (typeof message === 'string') return message;
   return message[new Intl.PluralRules(locale).select(Number(count))] ?? message.other;
 }
 
-const found = (key: MessageKey, values: Readonly<Record<string, unknown>> | undefined): string => {
+const resolve = (key: MessageKey, values: Readonly<Record<string, unknown>> | undefined): string => {
   const messages: Readonly<Record<string, Message>> = currentTranslation()?.messages ?? english;
-  return formOf(messages[key] ?? english[key], currentLocale(), values?.['count']);
+  return selectPlural(messages[key] ?? english[key], currentLocale(), values?.['count']);
 };
 
 /** A number as the language writes it; a text as it is. */
-const said = (value: unknown): string =>
+const formatValue = (value: unknown): string =>
   typeof value === 'number' ? new Intl.NumberFormat(currentLocale()).format(value) : String(value);
 
 /** Text and names of placeholders, in turn. */
-export const splitMessage = (text: string): string[] => text.split(/\{(\w+)\}/);
+export const splitPlaceholders = (text: string): string[] => text.split(/\{(\w+)\}/);
 
 export function t<Key extends MessageKey>(key: Key, ...[values]: Arguments<English[Key], Value>): string {
-  const given = values as Readonly<Record<string, unknown>> | undefined;
-  return splitMessage(found(key, given))
-    .map((part, n) => (n % 2 === 0 ? part : said(given?.[part])))
+  const args = values as Readonly<Record<string, unknown>> | undefined;
+  return splitPlaceholders(resolve(key, args))
+    .map((part, n) => (n % 2 === 0 ? part : formatValue(args?.[part])))
     .join('');
 }
 
 /** A message whose placeholders are elements, such as links. */
 export function rich<Key extends MessageKey>(key: Key, ...[values]: Arguments<English[Key], ReactNode>): ReactNode {
-  const given = values as Readonly<Record<string, ReactNode>> | undefined;
-  const parts = splitMessage(found(key, given)).map((part, n): ReactNode => {
+  const args = values as Readonly<Record<string, ReactNode>> | undefined;
+  const parts = splitPlaceholders(resolve(key, args)).map((part, n): ReactNode => {
     if (n % 2 === 0) return part;
-    const value = given?.[part];
-    return typeof value === 'number' ? said(value) : value;
+    const value = args?.[part];
+    return typeof value === 'number' ? formatValue(value) : value;
   });
   return createElement(Fragment, null, ...parts);
 }

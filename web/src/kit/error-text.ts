@@ -1,5 +1,6 @@
 // An error as text for people, in the language of the page.
 
+import type { PlainKey } from '../i18n/catalogue';
 import { currentTranslation } from '../i18n/language';
 import { t } from '../i18n/t';
 import type { ApiError } from './api';
@@ -15,9 +16,18 @@ export function serverText(code: string, message: string): string {
   return errors && has(errors, code) ? errors[code] : message;
 }
 
+/** What the browser itself finds wrong, by the code that `ApiError` has for it; no server sends these. */
+const BROWSER_ERRORS = {
+  'umbel.timeout': 'error.timeout',
+  'umbel.unreachable': 'error.unreachable',
+  'umbel.not_json': 'error.notJson',
+  'umbel.picture_type': 'error.pictureType',
+  'umbel.picture_unreadable': 'error.pictureUnreadable',
+} as const satisfies Readonly<Record<string, PlainKey>>;
+
+export type BrowserErrorCode = keyof typeof BROWSER_ERRORS;
+
 export function errorText(error: ApiError): string {
-  if (error.code === 'umbel.timeout') return t('error.timeout');
-  if (error.code === 'umbel.unreachable') return t('error.unreachable');
-  if (error.code === 'umbel.not_json') return t('error.notJson');
+  if (has(BROWSER_ERRORS, error.code)) return t(BROWSER_ERRORS[error.code]);
   return serverText(error.code, error.message) || t('error.status', { status: String(error.status) });
 }

@@ -159,11 +159,5 @@ export function formatBytes(bytes: number): string {
   return `${formatNumber(value, value < 10 ? 1 : 0)} ${String(units[unit])}`;
 }
 
-/** The length of a recording given in seconds: "0:07", "1:02:03". */
-export function formatLength(seconds: number): string {
-  const whole = Math.round(seconds);
-  const two = (n: number): string => String(n).padStart(2, '0');
-  const hours = Math.floor(whole / 3600);
-  const minutes = Math.floor(whole / 60) % 60;
-  return hours > 0 ? `${String(hours)}:${two(minutes)}:${two(whole % 60)}` : `${String(minutes)}:${two(whole % 60)}`;
-}
+/** The length of a recording given in seconds, to the nearest one: "0:07", "1:02:03". */
+export const formatLength = (seconds: number): string => formatPosition(Math.round(seconds));

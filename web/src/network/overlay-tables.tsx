@@ -24,10 +24,7 @@ interface SwitchesProps {
 
 export function Switches({ switches, chosen, onNode }: SwitchesProps) {
   return (
-    <Table
-      caption={t('net.switches')}
-      head={[t('net.node'), t('net.datapath'), t('net.state'), t('net.ports'), t('net.rules')]}
-    >
+    <Table caption={t('net.switches')} head={['net.node', 'net.datapath', 'net.state', 'net.ports', 'net.rules']}>
       {switches.map((one) => (
         <tr key={one.node} className={chosen === one.node ? 'row-chosen' : undefined}>
           <th scope="row">{one.node}</th>
@@ -70,7 +67,7 @@ export function Tunnels({ links }: Pick<Overlay, 'links'>) {
   return (
     <Table
       caption={t('net.tunnels')}
-      head={[t('net.between'), t('net.and'), t('net.drawnAs'), t('net.tunnel'), t('net.streams'), t('net.delay')]}
+      head={['net.between', 'net.and', 'net.drawnAs', 'net.tunnel', 'net.streams', 'net.delay']}
     >
       {links.map((link) => (
         <tr key={`${link.a} ${link.b}`}>
@@ -96,13 +93,13 @@ export function Slices({ slices }: Pick<Overlay, 'slices'>) {
     <Table
       caption={t('net.slices')}
       head={[
-        t('net.stream'),
-        t('net.grade'),
-        t('net.minimum'),
-        t('net.maximum'),
-        t('net.offered'),
-        t('net.overMaximum'),
-        t('net.guaranteed'),
+        'net.stream',
+        'net.grade',
+        'net.minimum',
+        'net.maximum',
+        'net.offered',
+        'net.overMaximum',
+        'net.guaranteed',
       ]}
     >
       {slices.map((slice) => (
@@ -184,14 +181,7 @@ export function Paths({ paths, onChange }: { paths: readonly NetworkPath[]; onCh
       {error && <ErrorNotice error={error} />}
       <Table
         caption={t('net.paths')}
-        head={[
-          t('net.stream'),
-          t('path.route'),
-          t('path.receiver'),
-          t('path.sendTo'),
-          t('net.state'),
-          t('common.actions'),
-        ]}
+        head={['net.stream', 'path.route', 'path.receiver', 'path.sendTo', 'net.state', 'common.actions']}
       >
         {paths.map((path) => (
           <PathRow

@@ -1,6 +1,8 @@
 // The network as tables: for screen readers, exact numbers and copying.
 
 import type { ReactNode } from 'react';
+
+import type { PlainKey } from '../i18n/catalogue';
 import { t } from '../i18n/t';
 
 import { formatMbps, formatNumber, formatShare, formatWatts } from '../kit/format';
@@ -9,7 +11,15 @@ import type { Picture } from './picture';
 import { Sparkline } from './sparkline';
 import type { Trails } from './trail';
 
-export function Table({ caption, head, children }: { caption: string; head: readonly string[]; children: ReactNode }) {
+export function Table({
+  caption,
+  head,
+  children,
+}: {
+  caption: string;
+  head: readonly PlainKey[];
+  children: ReactNode;
+}) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboards can scroll a wide table only when it takes the focus
     <section className="table" aria-label={caption} tabIndex={0}>
@@ -17,9 +27,9 @@ export function Table({ caption, head, children }: { caption: string; head: read
         <caption>{caption}</caption>
         <thead>
           <tr>
-            {head.map((text) => (
-              <th key={text} scope="col">
-                {text}
+            {head.map((key) => (
+              <th key={key} scope="col">
+                {t(key)}
               </th>
             ))}
           </tr>
@@ -54,16 +64,16 @@ export function NetworkTables({ nodes, links, functions, tree, trails }: Picture
       <Table
         caption={t('net.functions')}
         head={[
-          t('net.function'),
-          t('common.role'),
-          t('net.node'),
-          t('net.state'),
-          t('net.inThisTree'),
-          t('common.viewers'),
-          t('net.replayViewers'),
-          t('net.sent'),
-          t('net.cpu'),
-          t('net.memory'),
+          'net.function',
+          'common.role',
+          'net.node',
+          'net.state',
+          'net.inThisTree',
+          'common.viewers',
+          'net.replayViewers',
+          'net.sent',
+          'net.cpu',
+          'net.memory',
         ]}
       >
         {functions.map((fn) => (
@@ -87,18 +97,18 @@ export function NetworkTables({ nodes, links, functions, tree, trails }: Picture
       <Table
         caption={t('net.nodes')}
         head={[
-          t('net.node'),
-          t('net.state'),
-          ...(hasWatts ? [t('net.power')] : []),
-          t('net.cores'),
-          t('net.memory'),
-          t('net.sent'),
-          t('net.lastMinutes'),
-          t('net.promised'),
-          t('net.kind'),
-          t('net.pool'),
-          t('net.address'),
-          t('net.machine'),
+          'net.node',
+          'net.state',
+          ...(hasWatts ? (['net.power'] as const) : []),
+          'net.cores',
+          'net.memory',
+          'net.sent',
+          'net.lastMinutes',
+          'net.promised',
+          'net.kind',
+          'net.pool',
+          'net.address',
+          'net.machine',
         ]}
       >
         {nodes.map((node) => (
@@ -122,10 +132,7 @@ export function NetworkTables({ nodes, links, functions, tree, trails }: Picture
           </tr>
         ))}
       </Table>
-      <Table
-        caption={t('net.links')}
-        head={[t('net.between'), t('net.and'), t('net.traffic'), t('net.capacity'), t('net.load')]}
-      >
+      <Table caption={t('net.links')} head={['net.between', 'net.and', 'net.traffic', 'net.capacity', 'net.load']}>
         {links.map((link) => (
           <tr key={`${link.a} ${link.b}`}>
             <th scope="row">{link.a}</th>

@@ -107,13 +107,13 @@ export function Webhooks({ username }: { username: string }) {
       <Table
         caption={t('hook.heading')}
         head={[
-          t('hook.url'),
-          t('hook.events'),
-          t('net.state'),
-          t('hook.delivered'),
-          t('hook.waiting'),
-          t('hook.dropped'),
-          t('common.actions'),
+          'hook.url',
+          'hook.events',
+          'net.state',
+          'hook.delivered',
+          'hook.waiting',
+          'hook.dropped',
+          'common.actions',
         ]}
       >
         {data?.map((webhook) => (

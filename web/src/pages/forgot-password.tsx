@@ -1,4 +1,4 @@
-// Asks for a letter with a link for a new password. The server does not say whether there is such an account.
+// Asks for an e-mail with a link for a new password. The server does not say whether there is such an account.
 
 import { useState } from 'react';
 import { rich, t } from '../i18n/t';
@@ -19,7 +19,7 @@ export default function ForgotPassword() {
     return (
       <Empty isPage title={t('forgot.sent')}>
         <p>{t('forgot.sentText')}</p>
-        <p>{rich('forgot.noLetter', { link: <Link to={to.account}>{t('forgot.back')}</Link> })}</p>
+        <p>{rich('forgot.noEmail', { link: <Link to={to.account}>{t('forgot.back')}</Link> })}</p>
       </Empty>
     );
   }

@@ -1,4 +1,4 @@
-// Where the link in a letter leads: a form for the new password, because programs open links in letters, too.
+// Where the link in an e-mail leads: a form for the new password, because programs open links in e-mails, too.
 
 import { useState } from 'react';
 import { rich, t } from '../i18n/t';
@@ -63,7 +63,7 @@ export default function ResetPassword() {
         </button>
         {error && (
           <p className="quiet">
-            <Link to={to.forgotPassword}>{t('reset.askLetter')}</Link>
+            <Link to={to.forgotPassword}>{t('reset.askEmail')}</Link>
           </p>
         )}
       </form>

@@ -1,4 +1,4 @@
-// Where the link in a letter leads: a button, because programs open links in letters, too.
+// Where the link in an e-mail leads: a button, because programs open links in e-mails, too.
 
 import { useState } from 'react';
 import { t } from '../i18n/t';

@@ -6,6 +6,7 @@ import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import { useLive, useOnline, useSignIn } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
+import { Offline } from '../ui/offline';
 import { Empty, ErrorNotice, Loading } from '../ui/parts';
 import { RecordingRow } from './row';
 
@@ -32,18 +33,17 @@ function Mine({ username }: { username: string }) {
   const { data, error, refresh } = useLive(`recordings ${username}`, api.recordings, ['event'], POLL_MS);
   return (
     <>
-      {!isOnline && (
-        <p className="notice notice-warn" role="status">
-          {t('common.offline')}
-        </p>
-      )}
+      <Offline />
       {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}
       {data === null && !error && <Loading what={t('recordings.loading')} />}
       {data !== null && <Usage used={data.used_bytes} quota={data.quota_bytes} />}
       {data?.recordings.length === 0 && (
         <Empty title={t('recordings.none')}>
           <p>
-            {rich('recordings.noneAdvice', { calendar: <Link to={to.calendar()}>{t('recordings.calendar')}</Link> })}
+            {rich('recordings.noneAdvice', {
+              button: t('record.now'),
+              calendar: <Link to={to.calendar()}>{t('recordings.calendar')}</Link>,
+            })}
           </p>
         </Empty>
       )}

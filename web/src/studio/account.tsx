@@ -15,8 +15,7 @@ const ME_POLL_MS = 300_000;
 /** The user, if they may publish. A refusal ends the reading (useLive): nothing changes until another sign-in. */
 async function publisher(): Promise<Me> {
   const me = await api.me();
-  if (me.role !== 'operator' && me.providers.length === 0)
-    throw new ApiError(403, 'umbel.forbidden', t('studio.cannotPublish'));
+  if (me.role !== 'operator' && me.providers.length === 0) throw new ApiError(403, 'umbel.forbidden');
   return me;
 }
 

@@ -1,17 +1,20 @@
 // What a provider can improve in the encoder's settings. Pure: the stream's state in, sentences out.
 
-import { t } from '../i18n/t';
+import type { MessageKey } from '../i18n/catalogue';
+import type { English } from '../i18n/en';
+import type { Arguments } from '../i18n/message';
+import { t, type Value } from '../i18n/t';
 import { formatPercent } from '../kit/format';
 import type { StreamStatus } from '../kit/types';
 
-/** A longer interval between key pictures is worth a warning. */
+/** A longer interval between keyframes is worth a warning. */
 const LONGEST_S = 4;
-/** By these an encoder cannot be asked for a key picture; a browser or OBS over WHIP can. */
+/** By these an encoder cannot be asked for a keyframe; a browser or OBS over WHIP can. */
 const WITHOUT_REQUESTS = ['rtmp', 'srt', 'rtp', 'mpegts'];
 
-/** Parts that may be missing without a warning: of packets, and of pictures. */
+/** Parts that may be missing without a warning: of packets, and of frames. */
 const MOST_LOST = 0.01;
-const MOST_LEFT_OUT = 0.02;
+const MOST_DROPPED = 0.02;
 
 /** Below this rate a picture of so many lines blurs where much moves. */
 const LEAST_MBPS: readonly [height: number, mbps: number][] = [
@@ -35,31 +38,39 @@ type Facts = Pick<
 
 const isConverted = (stream: Facts): boolean => stream.transcoding.includes('video:');
 
-/** The warnings for a stream, the most important first. A converted video has key pictures of Umbel's own. */
-export function adviceOf(stream: Facts): string[] {
-  const advice: string[] = [];
+export interface Advice {
+  key: MessageKey;
+  text: string;
+}
+
+/** The warnings for a stream, the most important first. A converted video has keyframes of Umbel's own. */
+export function adviceOf(stream: Facts): Advice[] {
+  const advice: Advice[] = [];
+  const add = <Key extends MessageKey>(key: Key, ...values: Arguments<English[Key], Value>): void => {
+    advice.push({ key, text: t(key, ...values) });
+  };
   if (isConverted(stream)) {
-    advice.push(t('stream.convertsVideo', { transcoding: stream.transcoding }));
+    add('stream.convertsVideo', { transcoding: stream.transcoding });
   }
   const isLong = stream.key_interval_s > LONGEST_S && WITHOUT_REQUESTS.includes(stream.protocol);
   if (stream.flowing && isLong && !isConverted(stream)) {
-    advice.push(t('stream.keysRare', { seconds: Math.round(stream.key_interval_s) }));
+    add('stream.keyframesRare', { seconds: Math.round(stream.key_interval_s) });
   }
   if (stream.flowing && stream.packet_loss > MOST_LOST) {
-    advice.push(t('stream.packetsLost', { share: formatPercent(stream.packet_loss) }));
+    add('stream.packetsLost', { share: formatPercent(stream.packet_loss) });
   }
-  if (stream.flowing && stream.frame_loss > MOST_LEFT_OUT) {
-    advice.push(t('stream.framesLeftOut', { share: formatPercent(stream.frame_loss) }));
+  if (stream.flowing && stream.frame_loss > MOST_DROPPED) {
+    add('stream.framesDropped', { share: formatPercent(stream.frame_loss) });
   }
   if (stream.flowing && stream.video === '' && stream.audio !== '') {
-    advice.push(t('stream.noPicture'));
+    add('stream.noPicture');
   }
   if (stream.flowing && stream.audio === '' && stream.video !== '') {
-    advice.push(t('stream.noSound'));
+    add('stream.noSound');
   }
   const [lines, least] = LEAST_MBPS.find(([height]) => stream.height >= height) ?? [0, 0];
   if (stream.flowing && stream.mbps > 0 && stream.mbps < least) {
-    advice.push(t('stream.bitrateLow', { lines: String(lines) }));
+    add('stream.bitrateLow', { lines: String(lines) });
   }
   return advice;
 }

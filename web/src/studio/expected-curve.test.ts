@@ -11,7 +11,7 @@ const point = (minute: number, expected: number, viewers: number | null) => ({
 it('draws parts of any length, and who was there up to now', () => {
   expect(expectedCurveOf([point(0, 2, 1), point(1, 5, 4), point(3, 3, null)], 500, 100)).toEqual({
     expected: 'M0 60.0V60.0H100.0V0.0H300.0V40.0H500.0',
-    present: 'M0 100.0V80.0H100.0V20.0H300.0V100.0Z',
+    actual: 'M0 100.0V80.0H100.0V20.0H300.0V100.0Z',
     fromMs: Date.parse('2030-01-01T12:00:00Z'),
     toMs: Date.parse('2030-01-01T12:05:00Z'),
     most: 5,
@@ -19,7 +19,7 @@ it('draws parts of any length, and who was there up to now', () => {
 });
 
 it('draws nobody before the event', () => {
-  expect(expectedCurveOf([point(0, 2, null), point(1, 5, null)], 100, 100)?.present).toBe('');
+  expect(expectedCurveOf([point(0, 2, null), point(1, 5, null)], 100, 100)?.actual).toBe('');
   expect(expectedCurveOf([], 100, 100)).toBeNull();
 });
 

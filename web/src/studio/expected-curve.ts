@@ -1,4 +1,4 @@
-// Expected and present viewers as paths of an SVG. Pure.
+// Expected and actual viewers as paths of an SVG. Pure.
 
 import type { DemandPoint } from '../kit/types';
 import { scaleOf } from './curve';
@@ -7,7 +7,7 @@ export interface ExpectedCurve {
   /** The line of those who are expected. */
   expected: string;
   /** The area of those who were there, up to now. */
-  present: string;
+  actual: string;
   fromMs: number;
   toMs: number;
   /** The viewers at the top of the picture. */
@@ -29,10 +29,10 @@ export function expectedCurveOf(points: readonly DemandPoint[], width: number, h
   const endOf = (index: number): number => begins[index + 1] ?? toMs;
   const expected = points.map((point, index) => `V${y(point.expected)}H${x(endOf(index))}`);
   const past = points.filter(({ viewers }) => viewers !== null);
-  const present = past.map((point, index) => `V${y(point.viewers ?? 0)}H${x(endOf(index))}`);
+  const actual = past.map((point, index) => `V${y(point.viewers ?? 0)}H${x(endOf(index))}`);
   return {
     expected: `M0 ${y(first.expected)}${expected.join('')}`,
-    present: past.length > 0 ? `M0 ${y(0)}${present.join('')}V${y(0)}Z` : '',
+    actual: past.length > 0 ? `M0 ${y(0)}${actual.join('')}V${y(0)}Z` : '',
     fromMs,
     toMs,
     most,

@@ -3,38 +3,29 @@
 import { useId } from 'react';
 
 import { t } from '../i18n/t';
-import { formatNumber, formatTime } from '../kit/format';
+import { formatNumber } from '../kit/format';
 import { api } from '../kit/portal';
 import type { Demand, LiveEvent } from '../kit/types';
 import { useLive } from '../ui/hooks';
 import { ErrorNotice } from '../ui/parts';
+import { CurveFigure, HEIGHT, WIDTH } from './curve-figure';
 import { expectedCurveOf } from './expected-curve';
 
 const POLL_MS = 30_000;
-const WIDTH = 600;
-const HEIGHT = 140;
 
 function Curve({ of }: { of: Demand }) {
   const curve = expectedCurveOf(of.points, WIDTH, HEIGHT);
   if (!curve) return null;
-  const [from, to] = [curve.fromMs, curve.toMs].map((ms) => formatTime(new Date(ms).toISOString()));
   return (
-    <figure className="curve">
-      <svg
-        viewBox={`0 0 ${String(WIDTH)} ${String(HEIGHT)}`}
-        preserveAspectRatio="none"
-        role="img"
-        aria-label={t('stats.expectedCurve', { from: from ?? '', to: to ?? '' })}
-      >
-        <path d={curve.present} />
-        <path className="curve-expected" d={curve.expected} />
-      </svg>
-      <figcaption aria-hidden="true">
-        <span>{from}</span>
-        <span>{t('stats.expectedScale', { count: curve.most })}</span>
-        <span>{to}</span>
-      </figcaption>
-    </figure>
+    <CurveFigure
+      fromMs={curve.fromMs}
+      toMs={curve.toMs}
+      label={(from, to) => t('stats.expectedCurve', { from, to })}
+      scale={t('stats.expectedScale', { count: curve.most })}
+    >
+      <path d={curve.actual} />
+      <path className="curve-expected" d={curve.expected} />
+    </CurveFigure>
   );
 }
 
@@ -49,7 +40,7 @@ export function ExpectedCard({ event }: { event: LiveEvent }) {
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {data && (
         <p>
-          {t('stats.expectedSum', {
+          {t('stats.expectedPeak', {
             expected: formatNumber(data.expected),
             reservations: data.reservations,
             earlier: data.earlier_events,

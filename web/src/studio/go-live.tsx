@@ -207,7 +207,7 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
               setTypedKey(event.target.value);
             }}
           />
-          <small className="quiet">{t('key.paste')}</small>
+          <small className="quiet">{t('key.paste', { button: t('key.new') })}</small>
         </div>
       )}
       <div className="row">

@@ -53,7 +53,7 @@ function EncoderSteps({ ingest, streamKey }: { ingest: Ingest; streamKey: string
           </dl>
         </li>
         <li>{t('obs.video')}</li>
-        <li>{t('obs.start')}</li>
+        <li>{t('obs.start', { onAir: t('live.onAir') })}</li>
       </ol>
       <p className="quiet">{t('obs.whip')}</p>
     </details>

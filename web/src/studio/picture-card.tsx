@@ -4,6 +4,7 @@ import { useId, useRef } from 'react';
 import { t } from '../i18n/t';
 
 import { ApiError } from '../kit/api';
+import type { BrowserErrorCode } from '../kit/error-text';
 import { api } from '../kit/portal';
 import type { LiveEvent } from '../kit/types';
 import { EventPoster } from '../ui/event-poster';
@@ -22,14 +23,20 @@ export function cropOf(width: number, height: number): { x: number; y: number; w
   return { x: (width - kept.width) / 2, y: (height - kept.height) / 2, ...kept };
 }
 
-const refuse = (message: string): ApiError => new ApiError(0, 'umbel.not_a_picture', message);
+const refuse = (code: BrowserErrorCode): ApiError => new ApiError(0, code);
+
+async function decode(file: File): Promise<ImageBitmap> {
+  try {
+    return await createImageBitmap(file);
+  } catch {
+    throw refuse('umbel.picture_unreadable');
+  }
+}
 
 /** The middle of the picture as a JPEG of 1280 x 720 at most, turned as its camera was held. */
-async function shrink(file: File): Promise<Blob> {
-  if (!TYPES.includes(file.type)) throw refuse(t('pic.types'));
-  const picture = await createImageBitmap(file).catch(() => {
-    throw refuse(t('pic.unreadable'));
-  });
+export async function shrink(file: File): Promise<Blob> {
+  if (!TYPES.includes(file.type)) throw refuse('umbel.picture_type');
+  const picture = await decode(file);
   const crop = cropOf(picture.width, picture.height);
   const scale = Math.min(1, WIDTH / crop.width);
   const canvas = new OffscreenCanvas(Math.max(1, crop.width * scale), Math.max(1, crop.height * scale));

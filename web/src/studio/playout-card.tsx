@@ -5,6 +5,7 @@ import type { PlainKey } from '../i18n/catalogue';
 import { t } from '../i18n/t';
 
 import { ApiError } from '../kit/api';
+import { formatPosition } from '../kit/format';
 import { api } from '../kit/portal';
 import type { LiveEvent, Playout, ProviderFile } from '../kit/types';
 import { useAction, useLive } from '../ui/hooks';
@@ -14,19 +15,12 @@ import { UploadFile } from './upload-file';
 
 const POLL_MS = 2000;
 
-function clock(seconds: number): string {
-  const whole = Math.floor(seconds);
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
-  const parts = hours > 0 ? [hours, minutes, whole % 60] : [minutes, whole % 60];
-  return parts.map((part, at) => (at === 0 ? String(part) : String(part).padStart(2, '0'))).join(':');
-}
-
 function about(file: ProviderFile): string {
   if (file.state === 'uploading') return t('file.incomplete', { name: file.name });
   if (file.state === 'checking') return t('file.checking', { name: file.name });
   if (file.state === 'refused') return t('file.refused', { name: file.name });
   const codecs = [file.video, file.audio].filter((name) => name !== '').join(', ');
-  return `${file.name} (${clock(file.duration_s)}, ${codecs})`;
+  return `${file.name} (${formatPosition(file.duration_s)}, ${codecs})`;
 }
 
 const STATES: Readonly<Record<string, PlainKey>> = {
@@ -70,8 +64,8 @@ function Controls({ event, playout, onChange }: ControlsProps) {
         {t('playout.status', {
           state: state ? t(state) : playout.state,
           file: playout.file_name,
-          position: clock(playout.position_s),
-          duration: clock(playout.duration_s),
+          position: formatPosition(playout.position_s),
+          duration: formatPosition(playout.duration_s),
         })}
       </p>
       {playout.problem !== '' && playing && <p className="notice notice-warn">{playout.problem}</p>}
@@ -134,9 +128,9 @@ export function PlayoutCard({ event }: { event: LiveEvent }) {
       playout.refresh();
     });
   const options = [
-    [t('playout.onSchedule'), onSchedule, setOnSchedule],
-    [t('playout.repeat'), loop, setLoop],
-    [t('playout.endsEvent'), endsEvent, setEndsEvent],
+    ['playout.onSchedule', onSchedule, setOnSchedule],
+    ['playout.repeat', loop, setLoop],
+    ['playout.endsEvent', endsEvent, setEndsEvent],
   ] as const;
   return (
     <section className="panel stack" aria-label={t('playout.heading')}>
@@ -177,7 +171,7 @@ export function PlayoutCard({ event }: { event: LiveEvent }) {
                   set(change.target.checked);
                 }}
               />
-              <span>{label}</span>
+              <span>{t(label)}</span>
             </label>
           ))}
           <button

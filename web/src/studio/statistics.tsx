@@ -1,19 +1,19 @@
 // How many watched an event: sums, the curve, and where viewers were; also as tables to download.
 
-import { useId } from 'react';
-import { t } from '../i18n/t';
+import { type ReactNode, useId } from 'react';
 
-import { formatLength, formatNumber, formatShare, formatTime } from '../kit/format';
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
+import { formatLength, formatNumber, formatShare } from '../kit/format';
 import { api } from '../kit/portal';
 import type { LiveEvent, Statistics } from '../kit/types';
 import { PROTOCOL_NAMES } from '../player/status';
 import { useLive } from '../ui/hooks';
 import { ErrorNotice, Loading } from '../ui/parts';
 import { curveOf } from './curve';
+import { CurveFigure, HEIGHT, WIDTH } from './curve-figure';
 
 const POLL_MS = 15_000;
-const WIDTH = 600;
-const HEIGHT = 140;
 
 function Sum({ name, value, note }: { name: string; value: string; note?: string }) {
   return (
@@ -31,7 +31,7 @@ function Sums({ of }: { of: Statistics }) {
   const average = formatNumber(of.viewers, of.viewers >= 10 ? 0 : 1);
   return (
     <dl className="facts-inline">
-      <Sum name={t('stats.mostAtOnce')} value={formatNumber(of.peak)} />
+      <Sum name={t('stats.peakViewers')} value={formatNumber(of.peak)} />
       <Sum name={t('stats.average')} value={average} />
       <Sum name={t('stats.sessions')} value={formatNumber(of.sessions)} />
       <Sum name={t('stats.watchTime')} value={formatLength(of.watched_s)} />
@@ -44,86 +44,78 @@ function Sums({ of }: { of: Statistics }) {
 function CurveOf({ of }: { of: Statistics }) {
   const curve = curveOf(of.points, of.point_s, WIDTH, HEIGHT);
   if (!curve) return null;
-  const [from, to] = [curve.fromMs, curve.toMs].map((ms) => formatTime(new Date(ms).toISOString()));
-  const label = t('stats.curve', {
-    from: from ?? '',
-    to: to ?? '',
-    peak: of.peak,
-    average: formatNumber(of.viewers, 1),
-  });
+  const average = formatNumber(of.viewers, 1);
   return (
-    <figure className="curve">
-      <svg viewBox={`0 0 ${String(WIDTH)} ${String(HEIGHT)}`} preserveAspectRatio="none" role="img" aria-label={label}>
-        <path d={curve.path} />
-      </svg>
-      <figcaption aria-hidden="true">
-        <span>{from}</span>
-        <span>{t('stats.scale', { count: curve.most })}</span>
-        <span>{to}</span>
-      </figcaption>
-    </figure>
+    <CurveFigure
+      fromMs={curve.fromMs}
+      toMs={curve.toMs}
+      label={(from, to) => t('stats.curve', { from, to, peak: of.peak, average })}
+      scale={t('stats.scale', { count: curve.most })}
+    >
+      <path d={curve.path} />
+    </CurveFigure>
   );
 }
+
+interface PlainTableProps {
+  name: string;
+  head: readonly PlainKey[];
+  children: ReactNode;
+}
+
+function PlainTable({ name, head, children }: PlainTableProps) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboards can scroll a wide table only when it takes the focus
+    <section className="plain-tables" aria-label={name} tabIndex={0}>
+      <table className="plain-table">
+        <thead>
+          <tr>
+            {head.map((key) => (
+              <th key={key} scope="col">
+                {t(key)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </section>
+  );
+}
+
+const COUNTS = ['stats.peak', 'stats.sessions', 'stats.watchTime'] as const;
 
 function Places({ of }: { of: Statistics }) {
   if (of.places.length === 0) return null;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboards can scroll a wide table only when it takes the focus
-    <section className="plain-tables" aria-label={t('stats.places')} tabIndex={0}>
-      <table className="plain-table">
-        <thead>
-          <tr>
-            <th scope="col">{t('stats.accessNode')}</th>
-            <th scope="col">{t('player.edge')}</th>
-            <th scope="col">{t('stats.now')}</th>
-            <th scope="col">{t('stats.most')}</th>
-            <th scope="col">{t('stats.sessions')}</th>
-            <th scope="col">{t('stats.watchTime')}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {of.places.map((one) => (
-            <tr key={`${one.access_node} ${one.edge_node}`}>
-              <td>{one.access_node}</td>
-              <td>{one.edge_node}</td>
-              <td>{one.now}</td>
-              <td>{one.peak}</td>
-              <td>{one.opened}</td>
-              <td>{formatShare(one.share, 1)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
+    <PlainTable name={t('stats.places')} head={['stats.accessNode', 'player.edge', 'stats.now', ...COUNTS]}>
+      {of.places.map((one) => (
+        <tr key={`${one.access_node} ${one.edge_node}`}>
+          <td>{one.access_node}</td>
+          <td>{one.edge_node}</td>
+          <td>{one.now}</td>
+          <td>{one.peak}</td>
+          <td>{one.opened}</td>
+          <td>{formatShare(one.share, 1)}</td>
+        </tr>
+      ))}
+    </PlainTable>
   );
 }
 
 function Protocols({ of }: { of: Statistics }) {
   if (of.protocols.length === 0) return null;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboards can scroll a wide table only when it takes the focus
-    <section className="plain-tables" aria-label={t('stats.protocols')} tabIndex={0}>
-      <table className="plain-table">
-        <thead>
-          <tr>
-            <th scope="col">{t('player.protocol')}</th>
-            <th scope="col">{t('stats.most')}</th>
-            <th scope="col">{t('stats.sessions')}</th>
-            <th scope="col">{t('stats.watchTime')}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {of.protocols.map((one) => (
-            <tr key={one.protocol}>
-              <td>{one.protocol === 'whep' ? PROTOCOL_NAMES.whep : PROTOCOL_NAMES.hls}</td>
-              <td>{one.peak}</td>
-              <td>{one.opened}</td>
-              <td>{formatShare(one.share, 1)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
+    <PlainTable name={t('stats.protocols')} head={['player.protocol', ...COUNTS]}>
+      {of.protocols.map((one) => (
+        <tr key={one.protocol}>
+          <td>{one.protocol === 'whep' ? PROTOCOL_NAMES.whep : PROTOCOL_NAMES.hls}</td>
+          <td>{one.peak}</td>
+          <td>{one.opened}</td>
+          <td>{formatShare(one.share, 1)}</td>
+        </tr>
+      ))}
+    </PlainTable>
   );
 }
 

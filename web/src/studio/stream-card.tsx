@@ -34,7 +34,7 @@ function StreamFacts({ stream }: { stream: StreamStatus }) {
         <dd>{formatMbps(stream.mbps)}</dd>
       </div>
       <div className="fact">
-        <dt>{t('stream.keyPictures')}</dt>
+        <dt>{t('stream.keyframes')}</dt>
         <dd>
           {stream.key_interval_s > 0 ? t('stream.every', { seconds: formatNumber(stream.key_interval_s, 1) }) : '–'}
         </dd>
@@ -70,9 +70,9 @@ export function StreamCard({ event }: { event: LiveEvent }) {
       </div>
       {flowing && <Monitor event={event} />}
       {stream && <StreamFacts stream={stream} />}
-      {advice.map((sentence) => (
-        <p key={sentence} className="notice notice-warn">
-          {sentence}
+      {advice.map(({ key, text }) => (
+        <p key={key} className="notice notice-warn">
+          {text}
         </p>
       ))}
       {stream && stream.transcoding !== '' && !stream.transcoding.includes('video:') && (

@@ -2,7 +2,7 @@
 
 import { useId, useState } from 'react';
 
-import { chooseLanguage, isLanguage, LANGUAGES } from '../i18n/language';
+import { isLanguage, LANGUAGES, setLanguage } from '../i18n/language';
 import { t, useLanguage } from '../i18n/t';
 
 export function LanguageChoice() {
@@ -10,7 +10,7 @@ export function LanguageChoice() {
   const language = useLanguage();
   const [failed, setFailed] = useState(false);
   const choose = async (wanted: string): Promise<void> => {
-    setFailed(isLanguage(wanted) && !(await chooseLanguage(wanted)));
+    setFailed(isLanguage(wanted) && !(await setLanguage(wanted)));
   };
   return (
     <div className="language">

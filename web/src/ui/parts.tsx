@@ -67,9 +67,12 @@ const ADVICE: Readonly<Record<string, PlainKey>> = {
   'umbel.no_capacity': 'advice.minutes',
 };
 
+/** No answer came: another attempt may get one. */
+const UNREACHED = ['umbel.timeout', 'umbel.unreachable'];
+
 /** Pages read again by themselves; what a button does must be done again. */
 function adviceFor(error: ApiError, isRead: boolean): string {
-  if (error.status === 0) return isRead ? t('advice.automatic') : t('advice.seconds');
+  if (UNREACHED.includes(error.code)) return isRead ? t('advice.automatic') : t('advice.seconds');
   const advice = ADVICE[error.code];
   return advice ? t(advice) : '';
 }
