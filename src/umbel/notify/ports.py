@@ -16,7 +16,7 @@ class Undelivered(Unavailable):
 
 
 class MailUnavailable(Unavailable):
-    """The mail server did not take the letter; try again."""
+    """The mail server did not take the e-mail; try again."""
 
     code = "umbel.mail_unavailable"
     retry_after_s = 60

@@ -11,14 +11,14 @@ _REMINDER = """Hello {username},
 
 you reserved "{title}" by {provider}. It begins in {lead}, at {starts}.
 {link}
-You get this letter because you reserved the event. Choose in your account when and how you are
+You get this e-mail because you reserved the event. Choose in your account when and how you are
 reminded, or cancel the reservation in the calendar.
 """
 _LIVE = """Hello {username},
 
 "{title}" by {provider} is live now.
 {link}
-You get this letter because you follow the provider or reserved the event. Choose in your account
+You get this e-mail because you follow the provider or reserved the event. Choose in your account
 how you hear of it.
 """
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))

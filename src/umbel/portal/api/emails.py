@@ -49,7 +49,7 @@ class NoMailServer(Conflict):
 
 
 class TooManyLetters(TooSoon):
-    """Many letters were sent for this account or from this address: wait, then try again."""
+    """Many e-mails were sent for this account or from this address: wait, then try again."""
 
     code = "umbel.too_many_letters"
 
@@ -62,7 +62,7 @@ class EmailIn(Given):
 
 
 class EmailSecretIn(Given):
-    """What stands behind `#` in the letter's link."""
+    """What stands behind `#` in the e-mail's link."""
 
     secret: Annotated[str, Field(max_length=100)]
 
@@ -71,7 +71,7 @@ class EmailSecretIn(Given):
 async def set_email(
     system: auth.SystemDep, user: auth.SignedIn, request: Request, given: EmailIn
 ) -> AccountOut:
-    """Set or remove one's e-mail address. Where addresses are to be confirmed, a letter goes
+    """Set or remove one's e-mail address. Where addresses are to be confirmed, an e-mail goes
     there."""
     accounts = system.catalogue.accounts
     account = await accounts.set_email(
@@ -84,13 +84,13 @@ async def set_email(
 
 @router.post("/me/email/letter", status_code=204)
 async def send_letter(system: auth.SystemDep, user: auth.SignedIn, request: Request) -> None:
-    """Have the letter sent again that confirms one's address; links of before end."""
+    """Have the e-mail sent again that confirms one's address; links of before end."""
     await _send(system, request, await system.catalogue.accounts.account(user.username))
 
 
 @router.post("/email-confirmations", status_code=204)
 async def confirm_email(system: auth.SystemDep, given: EmailSecretIn) -> None:
-    """Confirm an address by the secret in the letter's link. It needs no sign-in."""
+    """Confirm an address by the secret in the e-mail's link. It needs no sign-in."""
     await system.catalogue.accounts.verify_email(given.secret)
 
 

@@ -64,7 +64,7 @@ class NewPasswordIn(Given):
 async def ask_for_reset(
     system: auth.SystemDep, request: Request, given: ResetIn, later: BackgroundTasks
 ) -> None:
-    """Have a letter sent with a link to choose a new password. The response is the same whether
+    """Have an e-mail sent with a link to choose a new password. The response is the same whether
     there is such an account, with an address, or not."""
     if system.mailer is None or not system.settings.public_url:
         raise NoMailServer
@@ -81,7 +81,7 @@ async def ask_for_reset(
 
 @router.post("/password-resets/confirm", status_code=204)
 async def reset_password(system: auth.SystemDep, request: Request, given: NewPasswordIn) -> None:
-    """Choose a new password by the secret in the letter's link. All sign-ins and tokens of the
+    """Choose a new password by the secret in the e-mail's link. All sign-ins and tokens of the
     account end."""
     username = await system.catalogue.recovery.reset(
         given.secret, given.new_password, system.verifier
