@@ -48,7 +48,7 @@ def real(made: Ground) -> Rig:
     edge = made.start("edge-pe1-1", "edge", "127.0.9.41", more=["--replay-cache-mb", "8"])
 
     async def play(word: str, name: str) -> tuple[int, bytes]:
-        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             answer = await client.get(f"{edge.http}/replay/{word}/{name}")
             assert answer.headers["access-control-allow-origin"] == "*"
             return answer.status_code, answer.content
@@ -99,20 +99,24 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
 
 
 async def test_a_piece_is_asked_for_once_and_kept(rig: Rig) -> None:
-    word = granted(rig)
-    waiting = [asyncio.create_task(rig.play(word, FIRST.name)) for _ in range(5)]
+    words = [granted(rig, f"/{90 + number}.0") for number in range(5)]
+    waiting = [asyncio.create_task(rig.play(word, FIRST.name)) for word in words]
     wanted: list[Piece] = []
-    while not wanted:
+    used: set[str] = set()
+    # A grant that is new is reported at once: after that, all five wait for the piece.
+    while used != set(words):
         report = await rig.caches.sync(rig.server, PLENTY)
         wanted += report.wanted
+        used |= set(report.used)
     assert wanted == [FIRST]
     await rig.caches.put(rig.server, FIRST, Span(began_s=10.0, ended_s=14.0), BODY)
     assert await asyncio.gather(*waiting) == [(200, BODY)] * 5
-    assert await rig.play(word, FIRST.name) == (200, BODY)
+    late = granted(rig)
+    assert await rig.play(late, FIRST.name) == (200, BODY)
     report = await rig.caches.sync(rig.server, PLENTY)
     assert (report.captures, report.kept_bytes) == (("cap_1",), len(BODY))
     assert (report.misses, report.hits) == (5, 1)
-    assert set(report.used) <= {word}
+    assert report.used == (late,)
 
 
 async def test_what_does_not_exist_is_said(rig: Rig) -> None:
@@ -148,7 +152,7 @@ async def test_an_edge_takes_nothing_from_strangers(tmp_path: Path) -> None:
         wrong = replace(edge.server, secret="wrong")
         with pytest.raises(Unavailable):
             await client.put(wrong, FIRST, Span(), BODY)
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             for given in ({}, {"Authorization": "Bearer wrong"}):
                 url = f"{edge.control}/replays/cap_1/{FIRST.name}"
                 assert (await http.put(url, content=BODY, headers=given)).status_code == 401
@@ -165,6 +169,6 @@ async def test_an_edge_takes_nothing_from_strangers(tmp_path: Path) -> None:
         assert (await client.sync(edge.server, PLENTY)).captures == ()
         await client.close()
         forwarder = made.start("fwd-pe1-1", "forwarder", "127.0.9.43")
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             answer = await http.get(f"{forwarder.http}/replay/{token(made, '/')}/{FIRST.name}")
             assert answer.status_code == 503, "only edges keep anything"

@@ -4,6 +4,8 @@ with the last; functions, nodes and the control plane may die in the middle."""
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from support.virtual import scenario, standing_still, until
 from support.world import World, world
 from umbel.catalogue.model import EventEvent, UserRole
@@ -161,6 +163,7 @@ async def test_an_edge_that_dies_comes_back(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         extent = await recorded(w)
         base = await opened(w, "ann", extent, "pe2")
+        assert base
         assert await play(w, "edge-pe2-1", "ann", extent, 0)
         w.replays.lose("edge-pe2-1")
         await w.kill("edge-pe2-1")
@@ -174,7 +177,6 @@ async def test_an_edge_that_dies_comes_back(tmp_path: Path) -> None:
             return await found(w, "ann", extent, "pe2") != ""
 
         await until(is_back, within_s=15, why="the edge is back")
-        assert base
         assert await play(w, "edge-pe2-1", "ann", extent, 0)
 
 
@@ -257,11 +259,15 @@ async def test_where_live_viewers_need_all_replays_send_nothing(tmp_path: Path) 
     async with world(tmp_path) as w:
         extent = await recorded(w)
         await opened(w, "ann", extent, "pe2")
-        (at,) = (await w.system.feeding.edges.all()).values()
-        assert at.server.function_id == "edge-pe2-1"
         free = w.delivery.collector.view({}).nodes["pe2"].mbps_free
-        assert at.mbps == free > 0
-        event = await w.live()
-        await w.watch(event, "pe2")
-        (less,) = (await w.system.feeding.edges.all()).values()
-        assert less.mbps < at.mbps
+        assert await allowed(w) == {"edge-pe2-1": free}
+        event = await w.live(mbps=free / 2)
+        for left in (free / 2, 0.0):
+            await w.watch(event, "pe2")
+            assert await allowed(w) == {"edge-pe2-1": pytest.approx(left, abs=0.1)}
+
+
+async def allowed(w: World) -> dict[str, float]:
+    """What replays may send, by edge."""
+    found = await w.system.feeding.edges.all()
+    return {one.server.function_id: one.mbps for one in found.values()}

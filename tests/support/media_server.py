@@ -21,7 +21,8 @@ from umbel.kit.tokens import Claims, Signer
 from umbel.media.model import Server
 
 SECRET = "open-sesame"
-_READY_S = 20.0
+_READY_S = 60.0
+_ENDED_S = 30.0
 
 
 @dataclass
@@ -44,17 +45,17 @@ class MediaProcess:
     def kill(self) -> None:
         """As a power cut would."""
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(_ENDED_S)
 
     def end(self) -> int:
         """SIGTERM; the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(5)
+            return self.process.wait(_ENDED_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(5)
+            self.process.wait(_ENDED_S)
             raise
 
 
@@ -125,7 +126,7 @@ class Ground:
     def close(self) -> None:
         for encoder in self.encoders:
             encoder.kill()
-            encoder.wait(5)
+            encoder.wait(_ENDED_S)
         for media in self.started:
             media.end()
 
@@ -138,7 +139,7 @@ class Ground:
             while_it_runs(ready.exists, process, within_s=_READY_S, said=said)
         except AssertionError:
             process.kill()
-            process.wait(5)
+            process.wait(_ENDED_S)
             raise
         return json.loads(ready.read_text())
 

@@ -116,11 +116,11 @@ class World:
         )
         return (await self.system.catalogue.add_event(draft)).id
 
-    async def live(self, node: str = "pe1") -> str:
-        """An event somebody publishes to."""
+    async def live(self, node: str = "pe1", *, mbps: float = 2.0) -> str:
+        """An event somebody publishes to, at that rate."""
         event = await self.event(node)
         point = await self.delivery.open_ingest(event)
-        self.media.publish(point.function, event)
+        self.media.publish(point.function, event, mbps=mbps)
         await self.until_state(event, EventState.LIVE)
         return event
 

@@ -54,8 +54,14 @@ def test_nothing_is_known_at_first_nor_of_sound() -> None:
 def test_after_a_jump_it_begins_again() -> None:
     meter = measured([*range(0, 300 * 3000, 3000), *range(50_000_000, 50_000_000 + 9000, 3000)])
     assert (meter.fps, meter.missing) == (0.0, 0.0)
+
+
+def test_of_another_encoder_nothing_is_known_at_first() -> None:
+    meter = measured(number * 3000 for number in range(300) if number % 10 != 3)
+    assert meter.fps > 0.0
+    assert meter.missing > 0.0
     meter.reset()
-    assert meter.fps == 0.0
+    assert (meter.fps, meter.missing) == (0.0, 0.0)
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), max_size=2000))
