@@ -1,11 +1,14 @@
-"""Servers that the contract tests share."""
+"""Servers and instances that the contract tests share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
+from support.clocks import SetClock
 from support.s3_servers import S3Server, running
+from umbel.catalogue.service import Catalogue
+from umbel.kit.db import Database
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +26,14 @@ def s3_servers(
             return started[kind]
 
         yield server
+
+
+@pytest.fixture
+async def other(database: Database, database_url: str, clock: SetClock) -> AsyncIterator[Catalogue]:
+    """A second instance over the same database, which has its schema from the first. `clock` is
+    the test module's."""
+    second = Database(database_url)
+    try:
+        yield Catalogue(second, clock)
+    finally:
+        await second.close()

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from support.speech import echo_command, go_forward, seconds
-from support.waiting import until_now
+from support.waiting import poll_until
 from umbel.media.speech import engines
 from umbel.media.speech.drivers.command import CommandRecogniser
 from umbel.media.speech.model import (
@@ -113,7 +113,7 @@ def test_a_command_gets_the_language() -> None:
 def test_a_command_that_ends_is_told_of() -> None:
     recogniser = CommandRecogniser("true", "en")
     with pytest.raises(SpeechFailed):
-        until_now(lambda: recogniser.feed(bytes(32_000)))
+        poll_until(lambda: recogniser.feed(bytes(32_000)))
     recogniser.close()
 
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -53,16 +52,6 @@ def journal(database: Database) -> Journal:
 @pytest.fixture
 def catalogue(database: Database, clock: SetClock) -> Catalogue:
     return Catalogue(database, clock)
-
-
-@pytest.fixture
-async def other(database: Database, database_url: str, clock: SetClock) -> AsyncIterator[Catalogue]:
-    """A second instance over the same database."""
-    second = Database(database_url)
-    try:
-        yield Catalogue(second, clock)
-    finally:
-        await second.close()
 
 
 async def add_event(catalogue: Catalogue, clock: SetClock, **changes: object) -> Event:

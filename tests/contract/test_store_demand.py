@@ -1,6 +1,5 @@
 """Predictions, accounts' access nodes and reads for forecasts, on SQLite and on PostgreSQL."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -30,16 +29,6 @@ async def catalogue(database: Database, clock: SetClock) -> Catalogue:
     for name in USERS:
         await made.add_user(name, PASSWORD, UserRole.VIEWER)
     return made
-
-
-@pytest.fixture
-async def other(database: Database, database_url: str, clock: SetClock) -> AsyncIterator[Catalogue]:
-    """A second instance over the same database."""
-    second = Database(database_url)
-    try:
-        yield Catalogue(second, clock)
-    finally:
-        await second.close()
 
 
 async def event(catalogue: Catalogue, after_s: float, provider: str = "City") -> Event:

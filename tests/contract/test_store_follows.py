@@ -2,7 +2,6 @@
 starts again, with two instances, and with more people than one look takes."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -30,15 +29,6 @@ def mailer() -> FakeMailer:
 @pytest.fixture
 async def catalogue(database: Database, clock: SetClock) -> Catalogue:
     return await people(database, clock)
-
-
-@pytest.fixture
-async def other(database: Database, database_url: str, clock: SetClock) -> AsyncIterator[Catalogue]:
-    second = Database(database_url)
-    try:
-        yield Catalogue(second, clock)
-    finally:
-        await second.close()
 
 
 @pytest.fixture

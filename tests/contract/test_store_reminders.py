@@ -2,7 +2,6 @@
 instance, after any restart and any jump of the clock; with letters to a mailer in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 import sqlalchemy as sa
@@ -35,16 +34,6 @@ def mailer() -> FakeMailer:
 @pytest.fixture
 async def catalogue(database: Database, clock: SetClock) -> Catalogue:
     return await people(database, clock)
-
-
-@pytest.fixture
-async def other(database: Database, database_url: str, clock: SetClock) -> AsyncIterator[Catalogue]:
-    """A second instance over the same database."""
-    second = Database(database_url)
-    try:
-        yield Catalogue(second, clock)
-    finally:
-        await second.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Reservations keep their promises on SQLite and on PostgreSQL, also between two instances."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -43,16 +42,6 @@ async def catalogue(database: Database, clock: SetClock) -> Catalogue:
     for name in ("ann", "bob"):
         await made.add_user(name, PASSWORD, UserRole.VIEWER)
     return made
-
-
-@pytest.fixture
-async def other(database: Database, database_url: str, clock: SetClock) -> AsyncIterator[Catalogue]:
-    """A second instance over the same database."""
-    second = Database(database_url)
-    try:
-        yield Catalogue(second, clock)
-    finally:
-        await second.close()
 
 
 async def event(catalogue: Catalogue, after_s: float = DAY_S, title: str = "Council") -> Event:

@@ -56,7 +56,7 @@ async def test_three_edges_miss_a_packet_and_the_root_is_asked_once() -> None:
     forwarder.attach(below)
     edges = [Edge(await UdpReceiver.open("127.0.0.1")) for _ in range(3)]
     below.set_hops((edge.receiver.address, edge.receiver.port) for edge in edges)
-    hop = Lossy((forwarder.address, forwarder.port), lambda number: number % 20 == 7)
+    hop = Lossy(receiver=(forwarder.address, forwarder.port), loses=lambda number: number % 20 == 7)
     await hop.open("127.0.0.1")
     root.set_hops([(hop.target.address, hop.target.port)])
     try:
@@ -85,7 +85,9 @@ async def test_what_the_feeder_still_has_is_not_asked_for_above() -> None:
     below = UdpSender("127.0.0.1", on_feedback=lambda value, _: asked.append(value))
     forwarder.attach(below)
     edge = Edge(await UdpReceiver.open("127.0.0.1"))
-    hop = Lossy((edge.receiver.address, edge.receiver.port), lambda number: number % 20 == 7)
+    hop = Lossy(
+        receiver=(edge.receiver.address, edge.receiver.port), loses=lambda number: number % 20 == 7
+    )
     await hop.open("127.0.0.1")
     below.set_hops([(hop.target.address, hop.target.port)])
     root.set_hops([(forwarder.address, forwarder.port)])

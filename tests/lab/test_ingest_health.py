@@ -33,8 +33,8 @@ async def here(tmp_path: Path) -> AsyncIterator[Lab]:
 async def link(here: Lab, protocol: str, every: int) -> AsyncIterator[LossyLink]:
     """A way to the port of the protocol."""
     port = int(here.urls[protocol].rpartition(":")[2])
-    made = LossyLink((ADDRESS, port), every)
-    await made.open()
+    made = LossyLink(receiver=(ADDRESS, port), every=every)
+    await made.open(ADDRESS)
     try:
         yield made
     finally:

@@ -94,12 +94,12 @@ def burst(number: int) -> bool:
 
 async def test_what_two_hops_lose_is_sent_again_and_every_frame_arrives(tree: Tree) -> None:
     leaf = await tree.plane.ensure(tree.edge.server, spec(StreamRole.EDGE))
-    below = Lossy((tree.edge.server.address, leaf.port), burst)
+    below = Lossy(receiver=(tree.edge.server.address, leaf.port), loses=burst)
     await below.open("127.0.9.22")
     middle = await tree.plane.ensure(
         tree.forwarder.server, spec(StreamRole.FORWARDER, below.target)
     )
-    above = Lossy((tree.forwarder.server.address, middle.port), burst)
+    above = Lossy(receiver=(tree.forwarder.server.address, middle.port), loses=burst)
     await above.open("127.0.9.21")
     await tree.plane.ensure(tree.acquirer.server, spec(StreamRole.ACQUIRER, above.target))
     try:
@@ -153,7 +153,7 @@ async def test_what_a_transcoder_misses_is_sent_again_and_hardly_a_picture_is_le
     to_listener = Target(address=listener.address, port=listener.port)
     rendition = replace(spec(StreamRole.TRANSCODER, to_listener), stream="ev1-180p", height=180)
     port = (await plane.ensure(maker.server, rendition)).port
-    hop = Lossy((maker.server.address, port), burst)
+    hop = Lossy(receiver=(maker.server.address, port), loses=burst)
     await hop.open("127.0.9.21")
     await plane.ensure(acquirer.server, spec(StreamRole.ACQUIRER, hop.target))
     try:

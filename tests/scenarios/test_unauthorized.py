@@ -19,11 +19,11 @@ async def seen(w: World, ticket: Ticket) -> bool:
     return ticket.session.id in state.viewers
 
 
-async def until_refused(w: World, ticket: Ticket) -> float:
+async def until_refused(w: World, ticket: Ticket, within_s: float = WITHIN_S) -> float:
     async def holds() -> bool:
         return not await seen(w, ticket)
 
-    return await until(holds, within_s=WITHIN_S, why="the viewer was refused")
+    return await until(holds, within_s=within_s, why="the viewer was refused")
 
 
 async def watch(w: World, event: str, username: str, quality: str = "source") -> Ticket:
@@ -71,8 +71,4 @@ async def test_a_restarted_control_plane_shuts_out_as_well(tmp_path: Path) -> No
         await w.system.catalogue.audiences.invite(event, [])
         assert await seen(w, ticket)
         await w.start()
-
-        async def holds() -> bool:
-            return not await seen(w, ticket)
-
-        await until(holds, within_s=60, why="the viewer was refused")
+        await until_refused(w, ticket, within_s=60)

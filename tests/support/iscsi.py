@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from support.libvirt_worlds import Ground
-from support.waiting import while_it_runs
+from support.waiting import poll_while_running
 
 IQN = "iqn.2026-11.net.example:guests"
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -94,7 +94,7 @@ def _until_up(process: "subprocess.Popen[bytes]", control: str, log: Path) -> No
     def is_up() -> bool:
         return _tgtadm(control, "--op", "show", "--mode", "target").returncode == 0
 
-    while_it_runs(is_up, process, said=log.read_text)
+    poll_while_running(is_up, process, said=log.read_text)
 
 
 def _admin(control: str, operation: str, mode: str, *more: str) -> None:

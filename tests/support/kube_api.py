@@ -25,7 +25,7 @@ from typing import Any
 
 from support.certificates import Authority, new_key_pem
 from support.leftovers import Leftover, noted
-from support.waiting import while_it_runs
+from support.waiting import poll_while_running
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(os.environ.get("UMBEL_CLOUDS", ROOT / "build" / "clouds")) / "bin"
@@ -178,7 +178,7 @@ class KubeCluster:
 
         said = partial(self.said, "kube-apiserver")
         process = self.processes["kube-apiserver"]
-        while_it_runs(is_ready, process, within_s=_START_S, said=said)
+        poll_while_running(is_ready, process, within_s=_START_S, said=said)
 
 
 @contextmanager

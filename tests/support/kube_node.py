@@ -17,7 +17,7 @@ import yaml
 
 from support.kube_api import BIN, KubeCluster, bridge_of, ip
 from support.leftovers import Leftover, noted
-from support.waiting import until_now
+from support.waiting import poll_until
 from umbel.kit import netns
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -239,4 +239,4 @@ def _is_ready(made: KubeMachine) -> bool:
 
 
 def _until(holds: Callable[[], bool], said: Callable[[], str]) -> None:
-    until_now(holds, within_s=_START_S, said=said)
+    poll_until(holds, within_s=_START_S, said=said)

@@ -13,7 +13,7 @@ from support import kube_images
 from support.kube_api import ROOT, KubeCluster, account, cluster
 from support.kube_node import KubeMachine, machine
 from support.vim_worlds import KILLED, ended, made
-from support.waiting import until_now
+from support.waiting import poll_until
 from umbel.compute.clusters import kubeconfig
 from umbel.compute.clusters.model import CLUSTERS_POOL, ClusterNode
 from umbel.compute.drivers.kubernetes.context import ClusterContext, ClusterLimits
@@ -145,7 +145,7 @@ class KubeWorld:
         """As soon as it runs."""
         said = f"{function_id} does not run"
         ask = partial(self.pid, function_id)
-        os.kill(until_now(ask, within_s=_KILL_WITHIN_S, said=lambda: said), 9)
+        os.kill(poll_until(ask, within_s=_KILL_WITHIN_S, said=lambda: said), 9)
 
     def pid(self, function_id: str) -> int:
         """The function's process; 0 while there is none."""

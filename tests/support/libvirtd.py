@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from support.leftovers import Leftover, noted
-from support.waiting import until_now, while_it_runs
+from support.waiting import poll_until, poll_while_running
 from umbel.compute.drivers.libvirt import domain_xml
 from umbel.compute.drivers.libvirt.guest import domain_name
 from umbel.compute.hypervisors.authority import Authority
@@ -295,8 +295,8 @@ def _ip(*words: str) -> str:
 
 
 def _wait_for(socket: Path, real: RealHypervisor) -> None:
-    while_it_runs(socket.exists, real.process, said=real.said)
+    poll_while_running(socket.exists, real.process, said=real.said)
 
 
 def _until(holds: Callable[[], bool], what: str) -> None:
-    until_now(holds, said=lambda: what)
+    poll_until(holds, said=lambda: what)

@@ -15,7 +15,7 @@ from typing import Any
 
 import imageio_ffmpeg
 
-from support.waiting import while_it_runs
+from support.waiting import poll_while_running
 from umbel.kit import tokens
 from umbel.kit.tokens import Claims, Signer
 from umbel.media.model import Server
@@ -136,7 +136,7 @@ class Ground:
             return f"no media server: {log.read_text()[-3000:]}"
 
         try:
-            while_it_runs(ready.exists, process, within_s=_READY_S, said=said)
+            poll_while_running(ready.exists, process, within_s=_READY_S, said=said)
         except AssertionError:
             process.kill()
             process.wait(_ENDED_S)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from support.kube_api import ip
 from support.leftovers import Leftover, noted
-from support.waiting import until_now
+from support.waiting import poll_until
 from umbel.kit import netns
 
 _ENVIRONMENT = {
@@ -100,7 +100,7 @@ class Machine:
             assert self.alive(name), self.said(name)
             return holds()
 
-        until_now(asked, within_s=within_s, said=partial(self.said, name), every_s=0.1)
+        poll_until(asked, within_s=within_s, said=partial(self.said, name), every_s=0.1)
 
     def kill_all(self) -> None:
         """End every process in its namespace."""

@@ -13,7 +13,7 @@ from support.openstack_cloud import OpenStackCloud
 from support.openstack_hypervisor import RealHypervisor, hypervisor
 from support.openstack_lab import cloud
 from support.vim_worlds import ended, made
-from support.waiting import until_now
+from support.waiting import poll_until
 from umbel.compute.clouds import clouds_file
 from umbel.compute.clouds.model import CLOUDS_POOL, CloudNode
 from umbel.compute.drivers.openstack.context import CloudContext, CloudLimits
@@ -132,7 +132,7 @@ class OpenStackWorld:
         """As soon as its server runs."""
         said = f"{function_id} does not run"
         ask = partial(self.pid, function_id)
-        os.kill(until_now(ask, within_s=_KILL_WITHIN_S, said=lambda: said), 9)
+        os.kill(poll_until(ask, within_s=_KILL_WITHIN_S, said=lambda: said), 9)
 
     def pid(self, function_id: str) -> int:
         """The QEMU of the function's server; 0 while it does not run."""

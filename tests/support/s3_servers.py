@@ -19,7 +19,7 @@ import pytest
 
 from support.disks import small_disk
 from support.leftovers import Leftover, noted
-from support.waiting import while_it_runs
+from support.waiting import poll_while_running
 from umbel.repository.drivers.s3 import Access, Bucket
 
 VERSITYGW = Path(__file__).parents[2] / "build" / "clouds" / "bin" / "versitygw"
@@ -99,7 +99,7 @@ def _process(command: Sequence[str], environment: Mapping[str, str], log: Path) 
 
 def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
     ask = partial(_listening, process.pid)
-    port = while_it_runs(ask, process, within_s=START_S, said=log.read_text)
+    port = poll_while_running(ask, process, within_s=START_S, said=log.read_text)
     return f"http://127.0.0.1:{port}"
 
 

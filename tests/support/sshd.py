@@ -17,7 +17,7 @@ from pathlib import Path
 
 import asyncssh
 
-from support.waiting import while_it_runs
+from support.waiting import poll_while_running
 from umbel.compute.machines.model import SshTarget
 from umbel.kit import netns
 
@@ -129,4 +129,4 @@ def _wait_for_banner(server: Sshd) -> None:
             return False
 
     said = (server.folder / "log").read_text
-    while_it_runs(is_there, server.process, within_s=30, said=said)
+    poll_while_running(is_there, server.process, within_s=30, said=said)

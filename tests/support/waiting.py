@@ -29,7 +29,7 @@ async def until(
         raise AssertionError(f"not within {within_s} s; last: {answer}") from None
 
 
-def until_now(
+def poll_until(
     ask: Callable[[], Value | None],
     *,
     within_s: float = 60.0,
@@ -44,18 +44,18 @@ def until_now(
     return value
 
 
-def while_it_runs(
+def poll_while_running(
     ask: Callable[[], Value | None],
     process: "subprocess.Popen[bytes] | None",
     *,
     within_s: float = 60.0,
     said: Callable[[], str] = lambda: "",
 ) -> Value:
-    """As `until_now`; it fails at once when the process that is to bring it about has ended."""
+    """As `poll_until`; it fails at once when the process that is to bring it about has ended."""
 
     def asked() -> Value | None:
         assert process is not None
         assert process.poll() is None, said()
         return ask()
 
-    return until_now(asked, within_s=within_s, said=said)
+    return poll_until(asked, within_s=within_s, said=said)

@@ -290,9 +290,5 @@ class ControlPlane:
 @cache
 def _settings(policy: Any) -> Settings:
     return Settings(
-        policy=policy,
-        node_wake_s=1.0,
-        plan_sample_s=4.0,
-        plan_rca_s=8.0,
-        plan_virca_s=20.0,
+        policy=policy, node_wake_s=1.0, plan_sample_s=4.0, plan_rca_s=8.0, plan_virca_s=20.0
     )
