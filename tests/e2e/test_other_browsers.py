@@ -27,6 +27,11 @@ CHOOSE = """(label => {{ label?.click(); return label !== undefined; }})(
 )"""
 
 
+def plays(now: dict[str, Any]) -> bool:
+    """Whether a player that reports this shows pictures."""
+    return bool(now.get("state") == "playing" and now["framesDecoded"] >= 30)
+
+
 PLAYED_S = """(played =>
     Array.from({length: played.length}, (_, i) => played.end(i) - played.start(i))
         .reduce((sum, seconds) => sum + seconds, 0)
@@ -49,8 +54,8 @@ async def test_firefox_without_h264_in_webrtc_plays_hls(tmp_path: Path, listed: 
         async def report() -> dict[str, Any]:
             return await page.evaluate(REPORT)
 
-        seen = await until(report, lambda now: now.get("framesDecoded", 0) >= 60, within_s=90)
-        assert (seen["state"], seen["protocol"], seen["sessionsOpened"]) == ("playing", "hls", 1)
+        seen = await until(report, plays, within_s=90)
+        assert (seen["protocol"], seen["sessionsOpened"]) == ("hls", 1)
 
 
 def reachable_network(folder: Path) -> Path:
@@ -82,22 +87,21 @@ async def test_firefox_without_h264_in_webrtc_plays_vp8_where_the_event_has_it(
         async def report() -> dict[str, Any]:
             return await page.evaluate(REPORT)
 
-        seen = await until(report, lambda now: now.get("framesDecoded", 0) >= 60, within_s=90)
-        assert (seen["state"], seen["protocol"], seen["sessionsOpened"]) == ("playing", "whep", 1)
+        seen = await until(report, plays, within_s=90)
+        assert (seen["protocol"], seen["sessionsOpened"]) == ("whep", 1)
         assert await page.evaluate("window.umbelPlayer.quality") == "vp8"
         assert await page.evaluate("window.umbelPlayer.details.codec") == "VP8"
-        assert await page.evaluate(HEIGHT) == 720
+        await until(lambda: page.evaluate(HEIGHT), lambda px: px == 720, within_s=90)
         # A smaller picture is H.264, and so HLS; the source's is VP8 again.
         for label, protocol, height in (("360p", "hls", 360), ("Source (720p)", "whep", 720)):
             assert await page.evaluate(CHOOSE.format(label=label)) is True
 
-            async def plays(wanted: str = protocol) -> bool:
+            async def is_there(protocol: str = protocol, height: int = height) -> bool:
                 now = await report()
-                is_there = (now["state"], now["protocol"]) == ("playing", wanted)
-                return is_there and now["framesDecoded"] >= 30
+                is_shown = await page.evaluate(HEIGHT) == height
+                return is_shown and plays(now) and now["protocol"] == protocol
 
-            await until(plays, within_s=90)
-            assert await page.evaluate(HEIGHT) == height
+            await until(is_there, within_s=90)
 
 
 @pytest.mark.timeout(480)
@@ -107,7 +111,7 @@ async def test_webkit_goes_on_playing_hls(tmp_path: Path) -> None:
         event, _ = await made.live()
         url = f"{made.url}/watch/{event.id}?node=pe2"
         seen, tracks = await webkit.in_webkit(partial(played_on, url=url))
-        assert (seen["state"], seen["protocol"]) == ("playing", "hls")
+        assert seen["protocol"] == "hls"
         assert tracks == 1
 
 
@@ -121,4 +125,4 @@ async def played_on(page: WebKitPage, *, url: str) -> tuple[dict[str, Any], int]
     # It starts behind the live edge, where a player hurries to catch up.
     await until(played_s, lambda played: played >= 10, within_s=150)
     tracks = await page.evaluate("document.querySelector('video').audioTracks.length")
-    return await page.evaluate(REPORT), tracks
+    return await until(lambda: page.evaluate(REPORT), plays, within_s=60), tracks

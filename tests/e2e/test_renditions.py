@@ -15,10 +15,11 @@ DECODED_S = 90.0
 QUICKER = {
     "UMBEL_PLAN_SAMPLE_S": "1",
     "UMBEL_PLAN_RCA_S": "2",
-    "UMBEL_PLAN_VIRCA_S": "15",
+    "UMBEL_PLAN_VIRCA_S": "40",
     "UMBEL_NODE_WAKE_S": "1",
     "UMBEL_LINGER_S": "2",
 }
+"""Nodes are considered first when a viewer is there, also on a slow machine."""
 _HEIGHT = "() => document.querySelector('video').videoHeight"
 _IS_HIGH = "px => document.querySelector('video').videoHeight === px"
 _PHASES = """() => {
@@ -36,6 +37,14 @@ async def until_height(page: Page, height: int) -> None:
     await page.wait_for_function(_IS_HIGH, arg=height, timeout=DECODED_S * 1000)
 
 
+async def until_smaller(page: Page) -> None:
+    """Before the picture's size is known there is the source alone."""
+    await page.wait_for_function(
+        "() => window.umbelPlayer?.quality === '360p'", timeout=DECODED_S * 1000
+    )
+    await until_height(page, 360)
+
+
 async def transcoders(made: Platform) -> list[tuple[str, str]]:
     functions = await made.get("functions")
     return [(f["id"], f["node"]) for f in functions if f["role"] == "transcoder"]
@@ -51,11 +60,7 @@ async def test_a_smaller_picture_is_asked_for_by_the_address(
         page = await browser.new_page()
         await page.goto(f"{made.url}/watch/{event.id}?node=pe4&protocol={protocol}&quality=360p")
         await until_decoded(page, 60, timeout_s=DECODED_S)
-        # Before the picture's size is known there is the source alone.
-        await page.wait_for_function(
-            "() => window.umbelPlayer?.quality === '360p'", timeout=DECODED_S * 1000
-        )
-        await until_height(page, 360)
+        await until_smaller(page)
         seen = await report(page)
         await until_decoded(page, seen["framesDecoded"] + 60, timeout_s=DECODED_S)
         assert (seen["protocol"], seen["edge"]) == (protocol, "pe4")
@@ -94,7 +99,7 @@ async def test_a_transcoder_leaves_a_node_that_rests_and_its_viewer_plays_on(
         event, _ = await made.live()
         page = await browser.new_page()
         await page.goto(f"{made.url}/watch/{event.id}?node=pe2&protocol=whep&quality=360p")
-        await until_decoded(page, 30, timeout_s=DECODED_S)
+        await until_smaller(page)
         await page.evaluate(_PHASES)
         assert [node for _, node in await transcoders(made)] == ["pe2"]
 
@@ -104,8 +109,7 @@ async def test_a_transcoder_leaves_a_node_that_rests_and_its_viewer_plays_on(
 
         await until(rests, within_s=DECODED_S)
         assert [node for _, node in await transcoders(made)] == ["pe1"]
-        seen = await report(page)
-        assert seen["edge"] == "pe1"
+        seen = await until(lambda: report(page), lambda now: now["edge"] == "pe1", within_s=30)
         await until_decoded(page, seen["framesDecoded"] + 60, timeout_s=DECODED_S)
-        assert await page.evaluate(_HEIGHT) == 360
+        await until_height(page, 360)
         assert await page.evaluate("window.phases") == ["playing"]

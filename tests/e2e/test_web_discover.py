@@ -3,6 +3,7 @@ Chromium: search, pages, keys, and what can go wrong."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from playwright.async_api import BrowserContext, Page, Route, expect
 from support.axe import violations
 from support.http import World
 from support.other_site import other_site
+from support.waiting import until
 from support.web_world import web_world
 from umbel.catalogue.model import Event, EventEvent, Provider, Visibility
 from umbel.demo.browser import chromium
@@ -100,7 +102,7 @@ async def test_somebody_searches_and_finds(tmp_path: Path) -> None:
         )
         await expect(page.get_by_role("link", name="Città aperta")).to_be_visible()
         await expect(page.get_by_role("region", name="Live now")).to_have_count(0)
-        assert page.url == f"{url}/?q=CITTA+budg"
+        await page.wait_for_url(f"{url}/?q=CITTA+budg")
         await page.reload()
         await expect(box).to_have_value("CITTA budg", timeout=APPEARS_MS)
         await expect(page.get_by_role("link", name="Città aperta")).to_be_visible(
@@ -256,12 +258,12 @@ async def test_an_event_has_a_page_to_share(tmp_path: Path) -> None:
         await page.get_by_text("Share", exact=True).click()
         await expect(page.get_by_label("Link", exact=True)).to_have_value(f"{url}/watch/{made.id}")
         await page.get_by_role("button", name="Copy Code for your own page").click()
-        copied = await page.evaluate("navigator.clipboard.readText()")
         served = await page.evaluate(
             "async (path) => (await (await fetch(path)).json()).html",
             f"/oembed?url={url}/watch/{made.id}",
         )
-        assert copied == served
+        copied = partial(page.evaluate, "navigator.clipboard.readText()")
+        await until(copied, served.__eq__, within_s=APPEARS_MS / 1000)
         assert await page.evaluate("window.attacked") is None
         await looked_at(page, tmp_path, "event")
         await page.get_by_role("link", name="City", exact=True).click()
@@ -279,8 +281,8 @@ async def test_other_sites_show_the_player_and_no_other_page(tmp_path: Path) -> 
         frame = page.frame_locator("iframe")
         link = frame.get_by_role("link", name=HOSTILE)
         await expect(link).to_be_visible(timeout=APPEARS_MS)
-        assert await link.get_attribute("href") == f"/watch/{made.id}"
-        assert await link.get_attribute("target") == "_blank"
+        await expect(link).to_have_attribute("href", f"/watch/{made.id}")
+        await expect(link).to_have_attribute("target", "_blank")
         await expect(frame.get_by_text("Starts in")).to_be_visible(timeout=APPEARS_MS)
         assert not any("frame-ancestors" in one for one in refusals)
 

@@ -157,8 +157,10 @@ async def test_the_player_is_driven_by_keys_and_keeps_the_choice_of_protocol(
         await expect(page.get_by_test_id("status")).to_have_text("Live")
 
         await page.get_by_text("HLS", exact=True).click()
-        await page.wait_for_function("() => window.umbelPlayer.protocol === 'hls'")
-        await until_decoded(page, 30, timeout_s=DECODED_S)
+        await page.wait_for_function(
+            "() => umbelPlayer.protocol === 'hls' && umbelPlayer.framesDecoded >= 30",
+            timeout=DECODED_S * 1000,
+        )
         assert await page.evaluate("umbelPlayer.sessionsOpened") == 1
         await page.reload()
         await page.wait_for_function(
@@ -199,8 +201,12 @@ async def test_the_operator_sees_the_tree_over_the_network(tmp_path: Path) -> No
         await sign_in(page, made, "operator")
         picture = page.get_by_role("img", name="Network of 7 nodes")
         await expect(picture).to_be_visible(timeout=APPEARS_MS)
-        tree = await made.get(f"trees/{event.id}")
-        await expect(page.locator("path.flow")).to_have_count(len(tree["edges"]))
         rows = page.get_by_role("region", name="Functions").locator("tbody tr")
-        await expect(rows).to_have_count(len(tree["branches"]))
+
+        async def is_drawn() -> bool:
+            tree = await made.get(f"trees/{event.id}")
+            drawn = await page.locator("path.flow").count(), await rows.count()
+            return drawn == (len(tree["edges"]), len(tree["branches"]))
+
+        await until(is_drawn, within_s=APPEARS_MS / 1000)
         assert faults == []

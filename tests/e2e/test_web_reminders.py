@@ -16,6 +16,7 @@ from umbel.demo.browser import chromium
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 APPEARS_MS = 30_000
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 async def sign_in(page: Page, url: str) -> None:
@@ -49,11 +50,13 @@ async def test_a_viewer_is_reminded_once_in_all_tabs(tmp_path: Path) -> None:
         await page.get_by_role("button", name="Dismiss").click()
         for tab in (page, other):
             await expect(tab.get_by_role("button", name="Dismiss")).to_have_count(0)
-        await page.reload()
+        async with page.expect_response("**/api/v1/me/reservations"):
+            await page.reload()
         await expect(page.get_by_role("heading", name="Account", exact=True)).to_be_visible(
             timeout=APPEARS_MS
         )
-        assert await page.get_by_role("button", name="Dismiss").count() == 0
+        await page.evaluate(DRAWN)
+        await expect(page.get_by_role("button", name="Dismiss")).to_have_count(0)
 
 
 async def test_a_viewer_chooses_when_and_how(tmp_path: Path) -> None:

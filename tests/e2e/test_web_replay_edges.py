@@ -36,7 +36,9 @@ class DyingEdge:
             self.given.append(path)
             if len(self.given) == GIVEN:
                 self.server.close()
-            async with httpx.AsyncClient(base_url=self.front, trust_env=False) as client:
+            async with httpx.AsyncClient(
+                base_url=self.front, trust_env=False, timeout=60
+            ) as client:
                 body = (await client.get(path)).content
             lines = ["HTTP/1.1 200 OK", "access-control-allow-origin: *", "connection: close"]
             lines += ["content-type: video/mp4", f"content-length: {len(body)}", "", ""]
