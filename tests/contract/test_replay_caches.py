@@ -145,6 +145,25 @@ async def test_orders_are_kept(rig: Rig) -> None:
 
 
 @pytest.mark.lab
+@pytest.mark.parametrize("named", ["", "mine"])
+async def test_pieces_are_kept_where_the_function_keeps_files(tmp_path: Path, named: str) -> None:
+    """And not in /tmp, which is memory on many machines."""
+    more = ["--replay-cache-mb", "8"]
+    expected = tmp_path / named
+    if named:
+        expected.mkdir()
+        more += ["--replay-cache-folder", str(expected)]
+    with ground(tmp_path) as made:
+        edge = made.start("edge-pe1-1", "edge", "127.0.9.43", more=more)
+        client = ReplayClient()
+        await client.put(edge.server, FIRST, Span(), BODY)
+        links = Path(f"/proc/{edge.process.pid}/fd").iterdir()
+        opened = [link.readlink() for link in links if int(link.name) > 2]
+        assert [one.parent for one in opened if one.name.endswith(" (deleted)")] == [expected]
+        await client.close()
+
+
+@pytest.mark.lab
 async def test_an_edge_takes_nothing_from_strangers(tmp_path: Path) -> None:
     with ground(tmp_path) as made:
         edge = made.start("edge-pe1-1", "edge", "127.0.9.42", more=["--replay-cache-mb", "8"])

@@ -3,6 +3,7 @@ away what it cannot serve. The file is real, time is virtual."""
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -282,16 +283,16 @@ async def test_an_edge_that_stops_lets_readers_read_and_nobody_wait() -> None:
 
 
 @scenario
-async def test_a_full_disk_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_disk_is_no_loss() -> None:
     one = cache()
     await one.sync(PLENTY)
-    monkeypatch.setattr("tempfile.tempdir", "/nowhere/at/all")
+    one.folder = Path("/nowhere/at/all")
     waiting = asyncio.create_task(read(one, grant(), 0))
     await asyncio.sleep(0)
     await put(one, 0)
     assert await waiting == BODY, "who waits gets it"
     assert one.kept_bytes == 0
-    monkeypatch.undo()
+    one.folder = None
     await put(one, 0)
     assert one.kept_bytes == len(BODY)
     one.end()

@@ -26,9 +26,10 @@ def by_typer(words: list[str]) -> dict[str, object]:
         [],
         ["--control-port", "8443", "--http-port", "0", "--udp-port", "65535"],
         ["--ice-server", "stun:a", "--ice-server", "turn:b", "--ready-file", "ready/e1.json"],
+        ["--replay-cache-mb", "8", "--replay-cache-folder", "/var/cache/umbel"],
         ["--most-pixels", "1", "--worker-memory-mb", "64", "--log-level", "debug"],
     ],
-    ids=["needed", "ports", "lists and paths", "limits"],
+    ids=["needed", "ports", "lists and paths", "replays", "limits"],
 )
 def test_plain_words_are_read_as_by_typer(more: list[str]) -> None:
     read = PlainWords(run).read(NEEDED + more)

@@ -9,9 +9,16 @@ def of(settings: Settings) -> tuple[str, ...]:
         *("--most-pixels", str(settings.most_pixels)),
         *("--worker-memory-mb", str(settings.worker_memory_mb)),
         *("--connections-per-address", str(settings.connections_per_address)),
-        *("--replay-cache-mb", str(settings.replay_cache_mb)),
+        *_replays(settings),
         *_captions(settings),
     )
+
+
+def _replays(settings: Settings) -> tuple[str, ...]:
+    room = ("--replay-cache-mb", str(settings.replay_cache_mb))
+    if settings.replay_cache_folder is None:
+        return room
+    return (*room, "--replay-cache-folder", str(settings.replay_cache_folder))
 
 
 def _captions(settings: Settings) -> tuple[str, ...]:

@@ -157,6 +157,11 @@ class Settings(BaseSettings):
         description="disk in MiB that an edge may use for recordings that viewers play; 0: the"
         " front end alone serves recordings",
     )
+    replay_cache_folder: Path | None = Field(
+        None,
+        description="folder on each edge's machine for them; empty: the function's own, or /var/tmp"
+        " where that is in memory",
+    )
     repository_url_s: float = Field(
         3600.0, gt=0, description="how long an address of an item's transfer lasts after a use"
     )

@@ -28,8 +28,14 @@ SECRET_VARIABLE = "UMBEL_MEDIA_SECRET"  # noqa: S105 -- the variable's name
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0: the kernel chooses.")]
 
 ReadyFile = Annotated[Path | None, typer.Option(help="File to write when all listeners are up.")]
+IceServers = Annotated[
+    list[str] | None, typer.Option(help="stun: or turn: URL for browsers; repeatable.")
+]
 CacheRoom = Annotated[
     int, typer.Option(min=0, help="Disk that an edge may use for recordings, in MiB.")
+]
+CacheFolder = Annotated[
+    Path | None, typer.Option(help="Where these are kept; left out: a folder on a disk.")
 ]
 CaptionsEngine = Annotated[
     str, typer.Option(help="What recognises speech: pocketsphinx, command, fake, or nothing.")
@@ -55,9 +61,7 @@ def run(  # noqa: PLR0913 -- one argument per option
     udp_port: Port = 0,
     rtmp_port: Port = 0,
     ready_file: ReadyFile = None,
-    ice_server: Annotated[
-        list[str] | None, typer.Option(help="stun: or turn: URL for browsers; repeatable.")
-    ] = None,
+    ice_server: IceServers = None,
     most_pixels: Annotated[
         int, typer.Option(min=1, help="Largest picture that is accepted, in pixels.")
     ] = WorkerLimits.most_pixels,
@@ -68,6 +72,7 @@ def run(  # noqa: PLR0913 -- one argument per option
         int, typer.Option(min=8, help="HTTP connections that one address may have.")
     ] = http.MOST_PER_ADDRESS,
     replay_cache_mb: CacheRoom = 0,
+    replay_cache_folder: CacheFolder = None,
     captions_engine: CaptionsEngine = "",
     captions_command: CaptionsCommand = "",
     log_level: Annotated[
@@ -92,6 +97,7 @@ def run(  # noqa: PLR0913 -- one argument per option
         limits=WorkerLimits(most_pixels=most_pixels, memory_mb=worker_memory_mb),
         connections_per_address=connections_per_address,
         replay_cache_mb=replay_cache_mb,
+        replay_cache_folder=replay_cache_folder,
         speech=Engine(name=captions_engine, command=captions_command),
     )
     try:

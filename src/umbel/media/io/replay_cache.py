@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 import structlog
@@ -81,10 +82,12 @@ class Reading:
 
 @dataclass(eq=False)
 class ReplayCache:
-    """Lives on one event loop. With a capacity of 0 it refuses all."""
+    """Lives on one event loop. With a capacity of 0 it refuses all. The file is in `folder`; None:
+    in the temporary one."""
 
     capacity_bytes: int
     clock: Clock
+    folder: Path | None = None
     counts: Counts = field(default_factory=Counts)
     home: str = ""
     _file: IO[bytes] | None = None
@@ -184,7 +187,9 @@ class ReplayCache:
         try:
             if self._file is None:
                 # It has no name: nothing is left of it, whatever ends the process.
-                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 -- until `end`
+                self._file = tempfile.TemporaryFile(  # noqa: SIM115 -- until `end`
+                    buffering=0, dir=self.folder
+                )
             await asyncio.to_thread(self._write, self._file.fileno(), kept.blocks, body)
             kept.is_written = True
         except OSError as error:

@@ -21,7 +21,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from umbel.kit import descriptors, http, private, secret_tls
+from umbel.kit import descriptors, http, private, scratch, secret_tls
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
 from umbel.kit.handshakes import Handshakes
@@ -71,6 +71,7 @@ class Options:
     speech: Engine = NO_ENGINE
     connections_per_address: int = http.MOST_PER_ADDRESS
     replay_cache_mb: int = 0
+    replay_cache_folder: Path | None = None
 
 
 class HttpListener(uvicorn.Server):
@@ -213,9 +214,12 @@ async def _open_host(options: Options, clock: Clock, http_port: int) -> ServerCo
 
 
 def _replay_cache(options: Options, clock: Clock) -> ReplayCache:
-    """Only an edge keeps pieces of recordings."""
-    is_edge = options.role is StreamRole.EDGE
-    return ReplayCache(options.replay_cache_mb * 2**20 if is_edge else 0, clock)
+    """Only an edge keeps pieces of recordings: where it may, or next to its ready file."""
+    if options.role is not StreamRole.EDGE or not options.replay_cache_mb:
+        return ReplayCache(0, clock)
+    own = options.ready_file.parent if options.ready_file else None
+    folder = scratch.folder([one for one in (options.replay_cache_folder, own) if one])
+    return ReplayCache(options.replay_cache_mb * 2**20, clock, folder)
 
 
 async def _keep_house(registry: Registry, sessions: Sessions, clock: Clock) -> None:
