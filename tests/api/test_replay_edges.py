@@ -94,6 +94,21 @@ async def test_what_edges_send_here_comes_from_another_origin(here: World) -> No
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
+async def test_replays_take_nothing_of_what_live_viewers_may_open(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    system = make_system(sqlite, tmp_path, sessions_per_address=1)
+    async with world(system, static=tmp_path / "no-build") as here:
+        system.replay_edges.edges["pe4"] = EDGE
+        _, recording_id = await recorded(here)
+        event = await here.open_event()
+        named = await pieces(here, await replay_url(here, recording_id), access_node="pe4")
+        assert named[0].startswith(EDGE)
+        for status in (201, 429):
+            opened = await here.client.post(f"/api/v1/events/{event.id}/sessions")
+            assert opened.status_code == status
+
+
 @pytest.mark.parametrize(
     ("settings", "served"),
     [

@@ -82,8 +82,8 @@ class Settings(BaseSettings):
     sessions_per_address: int = Field(
         512,
         ge=1,
-        description="viewers' sessions that one address (IPv6: one /64) may open within a minute;"
-        " raise it where more viewers share an address",
+        description="viewers' sessions that one address (IPv6: one /64) may open within a minute,"
+        " and as many of recordings; raise it where more viewers share an address",
     )
     srtp: bool = Field(
         False,

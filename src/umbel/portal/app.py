@@ -163,6 +163,7 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
     app.state.metrics = metrics = Metrics()
     app.state.keep_alive_s = keep_alive_s
     app.state.sessions_opened = TokenBuckets(system.settings.sessions_per_address, 60.0)
+    app.state.replays_opened = TokenBuckets(system.settings.sessions_per_address, 60.0)
     app.state.transfer_limits = TransferLimits()
     app.state.sign_ups = TokenBuckets(system.settings.sign_ups_per_address, accounts.WINDOW_S)
     app.state.resets = TokenBuckets(password_resets.MOST_RESETS, password_resets.WINDOW_S)

@@ -43,7 +43,8 @@ async def _base(
     base = await system.replay_edges.find(grant_id, node)
     if base:
         return base
-    opened: TokenBuckets = request.app.state.sessions_opened
+    # A bucket of their own: who plays recordings may still watch live events, and vice versa.
+    opened: TokenBuckets = request.app.state.replays_opened
     if opened.take(source_of(address), system.clock.monotonic_s()) > 0:
         return ""
     return await system.replay_edges.open(grant_id, index.capture.id, node, index.mbps)

@@ -4,7 +4,6 @@ Who has a playlist's address may play what it names, without an account, for som
 as there is a right to it.
 """
 
-import gzip
 import math
 from typing import Annotated, Any
 
@@ -13,13 +12,21 @@ from pydantic import BaseModel, StrictBool
 
 from umbel.kit.clock import to_rfc3339
 from umbel.kit.http import accepts_coding
-from umbel.portal import auth, errors, file_responses, grants, replay_captions, replay_edges
+from umbel.portal import (
+    auth,
+    errors,
+    file_responses,
+    grants,
+    replay_captions,
+    replay_edges,
+    replay_playlists,
+)
 from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NodeName, Problem
 from umbel.portal.ports import System
 from umbel.portal.range_responses import PieceResponse, unsatisfiable
 from umbel.recordings.model import Extent
-from umbel.recordings.playlists import MEDIA, media
+from umbel.recordings.playlists import MEDIA
 from umbel.recordings.replays import files_of
 from umbel.recordings.rights import Right
 from umbel.recordings.storyboards.service import spread, vtt
@@ -152,13 +159,13 @@ async def get_replay_playlist(
     folder = ""
     if not direct:
         folder = await replay_edges.folder(system, request, token, index, access_node)
-    text = media(index.segments, is_growing=index.is_growing, folder=folder)
     headers = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
     # A token is in each line of it. Nothing in it is a stranger's, who could guess at the token.
-    body = text.encode()
-    if accepts_coding(request.headers.get("accept-encoding", ""), "gzip"):
-        headers["Content-Encoding"] = "gzip"
-        body = gzip.compress(body, compresslevel=6)
+    is_gzip = accepts_coding(request.headers.get("accept-encoding", ""), "gzip")
+    headers |= {"Content-Encoding": "gzip"} if is_gzip else {}
+    body = await replay_playlists.body(
+        index.segments, is_growing=index.is_growing, folder=folder, is_gzip=is_gzip
+    )
     return Response(body, media_type=PLAYLIST_TYPE, headers=headers)
 
 
