@@ -40,6 +40,19 @@ async def recorded(here: World, who: str = "viewer", count: int = 3) -> tuple[st
     return event_id, made.json()["id"]
 
 
+async def test_the_quality_is_the_viewers_choice(here: World) -> None:
+    event_id, _ = await on_air(here)
+    small = await call(here, "POST", MINE, json={"event_id": event_id, "quality": "360p"})
+    assert (small.status_code, small.json()["quality"]) == (201, "360p"), small.text
+    usual = await call(here, "POST", MINE, json={"event_id": event_id})
+    assert usual.json()["quality"] == "source"
+    listed = (await call(here, "GET", MINE)).json()["recordings"]
+    assert sorted(one["quality"] for one in listed) == ["360p", "source"]
+    for wrong in ("x" * 17, 7, None):
+        answer = await call(here, "POST", MINE, json={"event_id": event_id, "quality": wrong})
+        assert answer.status_code == 422, answer.text
+
+
 async def test_a_viewer_records_plays_and_downloads(here: World) -> None:
     event_id, recording_id = await recorded(here)
     listed = (await call(here, "GET", MINE)).json()

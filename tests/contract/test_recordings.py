@@ -15,7 +15,7 @@ from umbel.catalogue.model import EventEvent
 from umbel.catalogue.reservations.model import Purpose
 from umbel.kit.db import Database
 from umbel.recordings.capturing import DRAIN_S, LEASE_S, TAIL_S
-from umbel.recordings.model import NotRecordable, RecordingState
+from umbel.recordings.model import NoReplay, NotRecordable, RecordingState
 from umbel.repository.service import Repository, Source
 
 
@@ -47,6 +47,58 @@ async def test_one_recording_serves_all_who_asked(place: RecordedEvent) -> None:
     late = mp4.decode(await place.file("bob", bob.recording.id))
     assert len(late.shown_s) == 120
     assert late.shown_s[0] == pytest.approx(0.0, abs=0.03)
+
+
+async def test_each_quality_is_recorded_once(place: RecordedEvent) -> None:
+    made = await place.on_air(Reel("one", film()))
+    small = f"{place.event.id}-360p"
+    other = place.studio.reels.running[small] = Reel("two", film(sound=False))
+    start = place.studio.recordings.start
+    for name in ("ann", "bob"):
+        await start(name, place.event.id, from_start=False, quality="360p")
+    await place.studio.look()
+    assert await place.studio.recordings.capturing.all_wanted() == {small}
+    assert not await place.is_wanted(), "nobody records the source's stream"
+    ann = await start("ann", place.event.id, from_start=False)
+    await place.studio.look()
+    assert await place.studio.recordings.capturing.all_wanted() == {small, place.event.id}
+    other.ready = 1
+    await place.play(made, 3)
+    assert [one.segments for one in await place.kept("bob")] == [1]
+    assert sorted(one.segments for one in await place.kept("ann")) == [1, 3]
+    items = await place.repository.find({"event": place.event.id}, owner=None)
+    assert len(items) == 2
+    assert len(mp4.decode(await place.file("ann", ann.recording.id)).heard_s) > 0
+    (bob,) = await place.kept("bob")
+    assert mp4.decode(await place.file("bob", bob.recording.id)).heard_s == []
+
+    # One quality goes with the last who keeps it, the other stays.
+    made.is_over = other.is_over = True
+    await place.catalogue.transition(place.event.id, EventEvent.END)
+    await place.studio.look()
+    await place.studio.recordings.delete("ann", ann.recording.id)
+    await place.studio.recordings.capturing.sweep()
+    (left,) = await place.repository.find({"event": place.event.id}, owner=None)
+    assert left in items
+    assert [one.segments for one in await place.kept("ann")] == [1]
+
+
+async def test_everybody_sees_the_sources_quality_again(place: RecordedEvent) -> None:
+    await place.on_air(Reel("one", film(), ready=2))
+    place.studio.reels.running[f"{place.event.id}-360p"] = Reel("two", film(), ready=1)
+    await place.studio.recordings.start("ann", place.event.id, from_start=True, quality="360p")
+    await place.studio.look()
+    await place.studio.look()
+    assert [one.segments for one in await place.kept("ann")] == [1]
+    with pytest.raises(NoReplay):
+        await place.studio.recordings.replay(place.event.id)
+    await place.studio.recordings.set_replay(place.event.id, enabled=True)
+    with pytest.raises(NoReplay):
+        await place.studio.recordings.replay(place.event.id)
+    await place.studio.look()
+    await place.studio.look()
+    _, extent = await place.studio.recordings.replay(place.event.id)
+    assert len((await place.studio.recordings.index(extent)).segments) == 2
 
 
 async def test_a_recording_may_begin_where_the_capture_did(place: RecordedEvent) -> None:

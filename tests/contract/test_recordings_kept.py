@@ -61,7 +61,8 @@ async def test_which_captures_are_deleted_is_one_question(
     made = await place.on_air(Reel("one", film()))
     await place.studio.recordings.start("ann", place.event.id, from_start=False)
     await place.play(made, 1)
-    (capture,) = await database.read(store.of_event, place.event.id)
+    capture = await database.read(store.by_stream, place.event.id)
+    assert capture is not None
     there = capture.id
     rows = Rows(monkeypatch)
     for ids in ([], [there], ["x"], ["x", there, "y"], [*map(str, range(999)), there]):

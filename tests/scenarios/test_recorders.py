@@ -89,11 +89,11 @@ async def test_one_comes_records_and_goes_with_the_demand(tmp_path: Path, policy
 @scenario
 async def test_nobody_wants_it_so_there_is_none(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        await w.live()
+        event = await w.live()
         await asyncio.sleep(10)
         assert await recorders(w) == []
         assert await w.delivery.recorders.all() == {}
-        assert await w.delivery.recorders.lacking() == {}
+        assert await w.delivery.recorders.lacking([event]) == {}
 
 
 @scenario
@@ -204,7 +204,7 @@ async def test_no_room_is_said_and_viewers_are_unharmed(tmp_path: Path) -> None:
         puller.want(event)
         await asyncio.sleep(5)
         assert await recorders(w) == []
-        reason = (await w.delivery.recorders.lacking())[event]
+        reason = (await w.delivery.recorders.lacking([event]))[event]
         assert "No node has room for a recorder" in reason
         assert await w.arrives(ticket)
         for node in w.delivery.collector.compute.nodes():
@@ -212,7 +212,7 @@ async def test_no_room_is_said_and_viewers_are_unharmed(tmp_path: Path) -> None:
         await until(
             lambda: _has(w, "recorder-pe1-1"), within_s=20.0, why="a recorder comes with the room"
         )
-        assert await w.delivery.recorders.lacking() == {}
+        assert await w.delivery.recorders.lacking([event]) == {}
 
 
 async def _has(w: World, function: str) -> bool:

@@ -2,7 +2,7 @@
 service over a real database."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from support import camera, muxing
@@ -17,7 +17,7 @@ from umbel.kit.leases import Leases
 from umbel.media.hls import boxes
 from umbel.media.model import Pulled, PulledSegment
 from umbel.recordings.capturing import LEASE_S, Capturing
-from umbel.recordings.service import Recordings, recordings
+from umbel.recordings.service import SOURCE, Recordings, recordings
 from umbel.recordings.storyboards.service import Storyboards
 from umbel.repository.service import Repository
 
@@ -91,8 +91,11 @@ class Reels:
     asked: int = 0
     no_room: dict[str, str] = field(default_factory=dict)
 
-    async def lacking(self) -> Mapping[str, str]:
-        return self.no_room
+    async def lacking(self, streams: Collection[str]) -> Mapping[str, str]:
+        return {stream: why for stream, why in self.no_room.items() if stream in streams}
+
+    async def stream(self, event_id: str, quality: str) -> str:
+        return event_id if quality == SOURCE else f"{event_id}-{quality}"
 
     async def all(self) -> Mapping[str, At]:
         return {s: At(url=f"fake://{s}", token="secret") for s in self.running}

@@ -5,13 +5,14 @@ no recorder. Any instance can answer. Neighbours: the recordings' owner pulls an
 it wants (`loop/recordings.py`); the loop keeps the recorders.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from umbel.delivery.loop.recordings import Recordings
 from umbel.delivery.model import RecorderAt, Tree
 from umbel.delivery.policy import recorders
 from umbel.delivery.store import DeliveryStore
+from umbel.delivery.trees import renditions
 from umbel.kit.signal import Signal
 
 
@@ -30,14 +31,22 @@ class RecorderService:
         found = {s: self._at(tree) for s, tree in (await self.store.trees()).items()}
         return {stream: at for stream, at in found.items() if at is not None}
 
-    async def lacking(self) -> Mapping[str, str]:
-        """Why there is no room for a recorder of streams that are to be recorded and that have a
-        tree."""
-        trees = await self.store.trees()
-        bare = [s for s, tree in trees.items() if tree.root is not None and not recorders.of(tree)]
-        wanted = await self.recordings.demand.wanted(bare) if bare else frozenset[str]()
-        found = {s: self.recordings.shortage(trees, s) for s in sorted(wanted)}
+    async def lacking(self, streams: Collection[str]) -> Mapping[str, str]:
+        """Why there is no room for a recorder, of those of the streams that have none."""
+        trees = await self.store.trees() if streams else {}
+        bare = [s for s in streams if s not in trees or not recorders.of(trees[s])]
+        found = {s: self.recordings.shortage(trees, s) for s in sorted(bare)}
         return {stream: why for stream, why in found.items() if why}
+
+    async def stream(self, event_id: str, quality: str) -> str:
+        """The stream that is recorded for the quality. Raises NoSuchQuality where the event is not
+        on offer in it, and for VP8, which recorders do not take."""
+        stream = renditions.stream_of(event_id, quality)
+        if quality != renditions.SOURCE:
+            source = (await self.store.trees()).get(event_id) or Tree(stream=event_id)
+            renditions.check_codec(stream, vp8=False)
+            renditions.check(stream, self.recordings.collector.height(source))
+        return stream
 
     def demand_changed(self, stream: str) -> None:
         """Another stream, or this one no more, is to be recorded: act now. Other instances hear of

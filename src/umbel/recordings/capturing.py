@@ -1,6 +1,6 @@
 """What is recorded is fetched from recorders and stored.
 
-In: which events somebody has recorded, and where their recorders are. Out: the streams that are to
+In: which streams somebody has recorded, and where their recorders are. Out: the streams that are to
 have a recorder, for delivery; segments in the repository, and rows that say where. A recorder keeps
 a segment until the next request says that it is stored: a control plane that dies loses nothing.
 """
@@ -57,7 +57,7 @@ _LONGEST_PROBLEM = 500
 
 @dataclass(kw_only=True)
 class Capturing:
-    """`changed(event_id)` is called when an event is to have a recorder, or none any more; a user's
+    """`changed(stream)` is called when a stream is to have a recorder, or none any more; a user's
     recordings are stopped beyond `quota_bytes`."""
 
     database: Database
@@ -121,10 +121,13 @@ class Capturing:
 
     async def wanted(self, streams: Collection[str]) -> frozenset[str]:
         """Those of these streams that are to have a recorder."""
-        found = self._wanted
-        if found is None:
-            found = await self._find_wanted(await self.database.read(store.running))
-        return found.intersection(streams)
+        return (await self.all_wanted()).intersection(streams)
+
+    async def all_wanted(self) -> frozenset[str]:
+        """The streams that are to have a recorder."""
+        if self._wanted is None:
+            return await self._find_wanted(await self.database.read(store.running))
+        return self._wanted
 
     async def _find_wanted(self, running: Collection[Capture]) -> frozenset[str]:
         now_s = self.clock.now_s()
@@ -290,6 +293,7 @@ def _keep_reserved(connection: Connection, now_s: float) -> None:
             id=new_id("rec"),
             username=username,
             event_id=event_id,
+            stream=event_id,
             name=name,
             from_s=None,
             until_s=None,
@@ -330,7 +334,8 @@ def _begin(connection: Connection, stream: str, now_s: float) -> Capture:
     """The stream's capture, which takes more from now on."""
     found = store.by_stream(connection, stream)
     if found is None:
-        found = Capture(id=new_id("cap"), event_id=stream, stream=stream, started_s=now_s)
+        event_id = kept_store.event_of(connection, stream)
+        found = Capture(id=new_id("cap"), event_id=event_id, stream=stream, started_s=now_s)
         store.add(connection, found)
     elif found.state is CaptureState.ENDED:
         state = CAPTURE_LIFE.next(found.state, CaptureEvent.RESUME)

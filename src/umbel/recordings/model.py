@@ -168,13 +168,14 @@ class RecordingState(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """What an account keeps of an event: from `from_s` to `until_s`; None is the capture's own
-    beginning, or end. A `reserved` one was asked for before the event. `problem` says why it was
-    stopped, if it was."""
+    """What an account keeps of an event, as `stream` carries it: from `from_s` to `until_s`; None
+    is the capture's own beginning, or end. A `reserved` one was asked for before the event.
+    `problem` says why it was stopped, if it was."""
 
     id: str
     username: str
     event_id: str
+    stream: str
     name: str
     from_s: float | None
     until_s: float | None

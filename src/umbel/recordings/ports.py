@@ -24,8 +24,12 @@ class RunningRecorders(Protocol):
     async def all(self) -> Mapping[str, RecorderAt]:
         """Those that can be asked, by stream."""
 
-    async def lacking(self) -> Mapping[str, str]:
-        """Why there is no room for one, by the stream that is to have it."""
+    async def lacking(self, streams: Collection[str]) -> Mapping[str, str]:
+        """Why there is no room for one, by those of the streams that have none."""
+
+    async def stream(self, event_id: str, quality: str) -> str:
+        """The stream that is recorded for the event in a quality. Raises Unprocessable where the
+        event is not on offer in it."""
 
 
 class ReplayEdge(Protocol):

@@ -43,6 +43,8 @@ from umbel.recordings.rights import Right, RightKind
 from umbel.recordings.storyboards.service import Storyboards
 from umbel.repository.service import Repository
 
+SOURCE = "source"
+"""The quality as it comes from the encoder."""
 _LEAST_SHARE_S = 60.0
 _ON_AIR = frozenset({EventState.OPEN, EventState.LIVE})
 
@@ -74,22 +76,27 @@ class Recordings:
 
     async def lacking(self) -> Mapping[str, str]:
         """Why there is no room for a recorder, by the stream that is to have one."""
-        return await self.capturing.running.lacking()
+        return await self.capturing.running.lacking(await self.capturing.all_wanted())
 
     async def _explained(self, kept: Sequence[Kept]) -> list[Kept]:
         """With the reason where there is no room for the recorder that one waits for."""
         open_ones = {one.recording.id for one in kept if one.is_open and not one.problem}
-        lacking = await self.lacking() if open_ones else {}
+        streams = {one.recording.stream for one in kept if one.recording.id in open_ones}
+        wanted = await self.capturing.wanted(streams) if streams else ()
+        lacking = await self.capturing.running.lacking(wanted)
         return [
             replace(one, problem=f"It is not being recorded now. {why}")
-            if one.recording.id in open_ones and (why := lacking.get(one.recording.event_id))
+            if one.recording.id in open_ones and (why := lacking.get(one.recording.stream))
             else one
             for one in kept
         ]
 
-    async def start(self, username: str, event_id: str, *, from_start: bool) -> Kept:
-        """Record the event from now on, or from the beginning of what there is of it. Raises
-        NoSuchEvent, NotRecordable, TooManyRecordings, RecordingQuotaReached."""
+    async def start(
+        self, username: str, event_id: str, *, from_start: bool, quality: str = SOURCE
+    ) -> Kept:
+        """Record the event in a quality, from now on, or from the beginning of what there is of it.
+        Raises NoSuchEvent, NotRecordable, TooManyRecordings, RecordingQuotaReached; Unprocessable
+        where the event is not on offer in the quality."""
         event = await self.catalogue.event(event_id)
         is_replayed = await self.database.read(kept_store.is_replayed, event_id)
         if event.state not in _ON_AIR and not (event.state in OVER and is_replayed):
@@ -97,12 +104,14 @@ class Recordings:
         _, usage = await self.of(username)
         if usage.bytes >= self.quota_bytes:
             raise RecordingQuotaReached(quota_bytes=self.quota_bytes)
+        stream = await self.capturing.running.stream(event_id, quality)
         now_s = self.clock.now_s()
         is_whole = from_start or event.is_over
         new = Recording(
             id=new_id("rec"),
             username=username,
             event_id=event_id,
+            stream=stream,
             name=event.title[:LONGEST_NAME],
             from_s=None if is_whole else now_s,
             until_s=None,
@@ -221,10 +230,10 @@ class Recordings:
     async def replay(self, event_id: str) -> tuple[Event, Extent]:
         """What everybody may see of it, also while it is on air. Raises NoSuchEvent, NoReplay."""
         event = await self.catalogue.event(event_id)
-        captures = await self.database.read(store.of_event, event_id)
-        if not captures or not await self.database.read(kept_store.is_replayed, event_id):
+        capture = await self.database.read(store.by_stream, event_id)
+        if capture is None or not await self.database.read(kept_store.is_replayed, event_id):
             raise NoReplay
-        return event, Extent(capture_id=captures[0].id)
+        return event, Extent(capture_id=capture.id)
 
     async def require(self, right: Right) -> None:
         """Do nothing as long as what the right comes from is there. Raises NoSuchRecording,
@@ -256,10 +265,10 @@ class Recordings:
         await self.capturing.recorders.close()
 
     async def _extent(self, recording: Recording) -> Extent:
-        captures = await self.database.read(store.of_event, recording.event_id)
-        if not captures:
+        capture = await self.database.read(store.by_stream, recording.stream)
+        if capture is None:
             raise NothingRecorded(event=recording.event_id)
-        return Extent(capture_id=captures[0].id, from_s=recording.from_s, until_s=recording.until_s)
+        return Extent(capture_id=capture.id, from_s=recording.from_s, until_s=recording.until_s)
 
 
 def recordings(capturing: Capturing, repository: Repository, quota_bytes: int) -> Recordings:

@@ -68,7 +68,6 @@ _ID, _STREAM, _EVENT = given("id_"), given("stream_"), given("event_")
 _ROWS = sa.select(captures)
 _BY_ID = Query(_ROWS.where(captures.c.id == _ID), _capture)
 _BY_STREAM = Query(_ROWS.where(captures.c.stream == _STREAM), _capture)
-_OF_EVENT = Query(_ROWS.where(captures.c.event_id == _EVENT).order_by(captures.c.stream), _capture)
 _RUNNING = Query(_ROWS.where(captures.c.state == CaptureState.RUNNING.value), _capture)
 _ADD = Command(sa.insert(captures))
 _CHANGE = Command(
@@ -120,11 +119,6 @@ def missing(connection: Connection, capture_ids: Sequence[str]) -> tuple[str, ..
 def by_stream(connection: Connection, stream: str) -> Capture | None:
     """The stream's capture."""
     return connection.first(_BY_STREAM, stream_=stream)
-
-
-def of_event(connection: Connection, event_id: str) -> list[Capture]:
-    """The event's captures, by stream."""
-    return connection.all(_OF_EVENT, event_=event_id)
 
 
 def running(connection: Connection) -> list[Capture]:

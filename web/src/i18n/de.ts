@@ -650,6 +650,7 @@ const messages = translate({
   'push.thisOne': '(dieses)',
   'push.since': 'seit {time}',
 
+  'record.quality': 'Qualität der Aufnahme',
   'record.now': 'Ab jetzt aufnehmen',
   'record.copy': 'Kopie in MyShare behalten',
   'record.start': 'Von Anfang an aufnehmen',

@@ -629,6 +629,7 @@ export const english = {
   'push.thisOne': '(this one)',
   'push.since': 'since {time}',
 
+  'record.quality': 'Quality of the recording',
   'record.now': 'Record from now',
   'record.copy': 'Keep a copy in MyShare',
   'record.start': 'Record from the start',

@@ -4124,6 +4124,8 @@ export interface components {
              * @enum {string}
              */
             begin?: "now" | "start";
+            /** @default source */
+            quality?: string;
         };
         RecordingOut: {
             id: string;
@@ -4131,6 +4133,7 @@ export interface components {
             event_id: string;
             event_title: string;
             provider_name: string;
+            quality: string;
             state: components["schemas"]["RecordingState"];
             reserved: boolean;
             bytes: number;

@@ -201,8 +201,8 @@ export function createApi(options: ApiOptions) {
     makeCalendarFeed: () => read('post', '/api/v1/me/calendar-feed'),
     revokeCalendarFeed: () => send('delete', '/api/v1/me/calendar-feed'),
     recordings: () => read('get', '/api/v1/me/recordings'),
-    record: (eventId: string, begin: 'now' | 'start') =>
-      read('post', '/api/v1/me/recordings', { json: { event_id: eventId, begin } }),
+    record: (eventId: string, begin: 'now' | 'start', quality: string) =>
+      read('post', '/api/v1/me/recordings', { json: { event_id: eventId, begin, quality } }),
     changeRecording: (recordingId: string, changes: RecordingChanges) =>
       read('patch', '/api/v1/me/recordings/{recording_id}', { path: { recording_id: recordingId }, json: changes }),
     deleteFile: (fileId: string) => send('delete', '/api/v1/files/{file_id}', { path: { file_id: fileId } }),

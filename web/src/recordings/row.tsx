@@ -7,6 +7,7 @@ import { t } from '../i18n/t';
 import { formatBytes, formatDateTime, formatLength } from '../kit/format';
 import { api } from '../kit/portal';
 import type { Recording, RecordingState, Replay } from '../kit/types';
+import { SOURCE } from '../player/quality';
 import { useAction } from '../ui/hooks';
 import { Confirm, ErrorNotice } from '../ui/parts';
 import { ReplayVideo } from './replay-video';
@@ -62,6 +63,7 @@ function Meta({ recording }: { recording: Recording }) {
       {state && <span className={recording.state === 'recording' ? 'badge badge-live' : 'badge'}>{t(state)}</span>}
       <span>{recording.provider_name}</span>
       <time dateTime={began}>{formatDateTime(began)}</time>
+      {recording.quality !== SOURCE && <span>{recording.quality}</span>}
       {recording.duration_s > 0 && <span>{formatLength(recording.duration_s)}</span>}
       {recording.bytes > 0 && <span>{formatBytes(recording.bytes)}</span>}
     </p>

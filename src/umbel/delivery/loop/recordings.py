@@ -1,7 +1,8 @@
 """Which streams are recorded, and where from they are pulled.
 
 In: what the recordings' owner wants, and what recorders say. Out: trees with a recorder where one
-is wanted; the reason where there is no room. Neighbour: policy/recorders.py decides.
+is wanted, and with a transcoder where it is to record a rendition; the reason where there is no
+room. Neighbours: policy/recorders.py and policy/transcoders.py decide.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,8 +13,10 @@ import structlog
 
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.model import Tree
-from umbel.delivery.policy import recorders
+from umbel.delivery.policy import recorders, transcoders
+from umbel.delivery.trees import renditions
 from umbel.delivery.trees.grafting import Relaying
+from umbel.delivery.trees.renditions import NoSuchQuality
 from umbel.delivery.trees.view import NoCapacity, View
 from umbel.kit.clock import Clock
 
@@ -53,19 +56,15 @@ class Recordings:
         tree = recorders.kept(
             tree, is_wanted=is_wanted, finished=self._finished(tree), now_s=self.clock.now_s()
         )
+        if not is_wanted:
+            self.forget(tree.stream)
         return tree, is_wanted
 
     def attached(self, view: View, tree: Tree, relaying: Relaying) -> Tree:
         """The tree with a recorder, or as it is where there is no room for one."""
         try:
-            found = recorders.attached(
-                view,
-                tree,
-                sending=self.collector.sending(tree.stream),
-                now_s=self.clock.now_s(),
-                relaying=relaying,
-            )
-        except NoCapacity as error:
+            found = self._with_recorder(view, tree, relaying)
+        except (NoCapacity, NoSuchQuality) as error:
             if self._lacking.get(tree.stream) != error.message:
                 log.warning("no recorder", stream=tree.stream, reason=error.message)
             self._lacking[tree.stream] = error.message
@@ -75,16 +74,37 @@ class Recordings:
 
     def shortage(self, trees: Mapping[str, Tree], stream: str) -> str:
         """Why the stream can have no recorder; empty where there is room, and one comes."""
-        view = self.collector.view(trees)
+        tree = trees.get(stream) or Tree(stream=stream)
         try:
-            recorders.attached(view, trees[stream], sending=(), now_s=0.0, relaying=Relaying.NONE)
-        except NoCapacity as error:
+            self._with_recorder(self.collector.view(trees), tree, Relaying.NONE)
+        except (NoCapacity, NoSuchQuality) as error:
             return error.message
         return ""
+
+    def lacks(self, stream: str) -> bool:
+        """Whether there was no room for the stream's recorder when it was looked for."""
+        return stream in self._lacking
 
     def forget(self, stream: str) -> None:
         """Nothing is known of the stream."""
         self._lacking.pop(stream, None)
+
+    def _with_recorder(self, view: View, tree: Tree, relaying: Relaying) -> Tree:
+        """The tree with a recorder; that of a rendition which nobody watches gets a transcoder,
+        too. Raises NoCapacity, NoSuchQuality."""
+        source = view.trees.get(renditions.event_of(tree.stream))
+        is_source = renditions.quality_of(tree.stream) == renditions.SOURCE
+        if tree.root is None and not is_source and source is not None and source.root is not None:
+            renditions.check(tree.stream, self.collector.height(source))
+            view = transcoders.begun(view, tree, relaying)
+            tree = view.trees[tree.stream]
+        return recorders.attached(
+            view,
+            tree,
+            sending=self.collector.sending(tree.stream),
+            now_s=self.clock.now_s(),
+            relaying=relaying,
+        )
 
     def _finished(self, tree: Tree) -> set[str]:
         """The recorders that gave all they will ever have."""

@@ -24,7 +24,7 @@ from umbel.delivery.loop.recordings import Recordings
 from umbel.delivery.loop.revocations import Revocations, Revoked
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.loop.unauthorized import UnauthorizedSessions
-from umbel.delivery.model import Ingest, Tree
+from umbel.delivery.model import RECORDER, Ingest, Tree
 from umbel.delivery.policy import recorders, transcoders
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.store import DeliveryStore, StoredStream
@@ -113,8 +113,10 @@ class StreamReconciler:
         revoked = self._revocations.read(stream, stored.revoked, began_s)
         await self._apply(_Wanted(tree, frozenset(keys), revoked, stored.ingest, stored.trees))
         if stream != event.id:
-            # Sessions may outlive their branches: they have to be ended, too.
-            return self.timing.look_s if tree.branches or stored.watched else None
+            # Sessions may outlive their branches: they have to be ended, too. And a recorder may
+            # wait for room.
+            is_busy = tree.branches or stored.watched or self.recordings.lacks(stream)
+            return self.timing.look_s if is_busy else None
         await self._report(event, tree)
         return self.timing.look_s
 
@@ -232,20 +234,18 @@ class StreamReconciler:
         cut_off = frozenset(function for function, hop in hops.items() if hop in refused)
         return replace(seen, carried=carried, cut_off=cut_off)
 
-    def _upstream(self, want: _Wanted) -> frozenset[str]:
-        """The addresses from which a rendition's transcoder gets the source's stream; those from
-        which an acquirer is to take a publisher without a key."""
+    def _upstream(self, want: _Wanted) -> Mapping[str, frozenset[str]]:
+        """The addresses from which a rendition's transcoder, or the one that takes over, gets the
+        source's stream; those from which an acquirer is to take a publisher without a key."""
         tree = want.tree
         source_stream = renditions.event_of(tree.stream)
-        if tree.root is None:
-            return frozenset()
-        if source_stream == tree.stream:
-            return frozenset(want.ingest.sources)
+        first = [b.function for b in tree.branches if not b.parent and b.role != RECORDER]
+        if not first or source_stream == tree.stream:
+            return dict.fromkeys(first, frozenset(want.ingest.sources))
         source = want.trees.get(source_stream) or Tree(stream=source_stream)
-        branch = source.branch(tree.root.function)
-        if branch is None:
-            return frozenset()
-        return reconcile.sources(source, branch, self._observed(source))
+        seen = self._observed(source)
+        leaves = filter(None, map(source.branch, first))
+        return {leaf.function: reconcile.sources(source, leaf, seen) for leaf in leaves}
 
     def _carried(self, tree: Tree) -> Observed:
         sent = {f: by_stream.get(tree.stream, Access()) for f, by_stream in self._sent.items()}

@@ -80,7 +80,7 @@ def without(view: View, room: Kept, share: float = 1.0) -> View:
 def taken(view: View, stream: str, found: Assignment, most: int) -> tuple[View, int]:
     """The view with the tree that was found, and as many viewers at its edge as fit, one at
     least."""
-    view = _with_tree(view, found.tree)
+    view = with_tree(view, found.tree)
     edge, node, costs = view.functions[found.function], view.nodes[found.node], view.costs
     mbps = view.mbps(stream)
     by_cores = min(edge.cores_free, node.cores_free) / costs.viewer_cores
@@ -94,9 +94,9 @@ def taken(view: View, stream: str, found: Assignment, most: int) -> tuple[View, 
     return without(view, room), count
 
 
-def _with_tree(view: View, tree: Tree) -> View:
+def with_tree(view: View, tree: Tree) -> View:
     """The view as it is once the tree's new branches are there."""
-    before, costs = view.trees[tree.stream], view.costs
+    before, costs = view.trees.get(tree.stream, Tree(stream=tree.stream)), view.costs
     links = list(grafting.links_of(view, tree))
     for link in grafting.links_of(view, before):
         if link in links:
@@ -107,7 +107,8 @@ def _with_tree(view: View, tree: Tree) -> View:
         room = Room(cores=costs.stream_cores, memory_mb=costs.stream_mb)
         functions = dict(view.functions)
         if branch.function not in functions:
-            room = Room(cores=room.cores + costs.function_cores, memory_mb=costs.function_mb)
+            cores = room.cores + costs.cores_of(branch.role)
+            room = Room(cores=cores, memory_mb=costs.mb_of(branch.role))
             functions[branch.function] = FunctionView(
                 id=branch.function,
                 role=branch.role,

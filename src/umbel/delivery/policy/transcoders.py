@@ -43,6 +43,24 @@ def assigned(view: View, stream: str, access_node: str, policy: Policy) -> Assig
     raise view.refusal(source.stream, access_node, Reason.CPU)
 
 
+def begun(view: View, tree: Tree, relaying: Relaying) -> View:
+    """The view with a rendition's tree of a transcoder alone: where the source's root stands, or as
+    near as there is room for it. Raises NoCapacity."""
+    source = view.trees[renditions.event_of(tree.stream)]
+    for node in _nearest(view, source.branches[0].node):
+        if not view.fits_transcoder(node, tree.stream):
+            continue
+        root = _transcoder(view, node)
+        with suppress(NoCapacity):
+            fed = grafting.graft(view, source, root, relaying)
+            new = replace(tree, branches=(root, *tree.branches))
+            return rooms.with_tree(rooms.with_tree(view, new), fed)
+    raise NoCapacity(
+        "No node has room to transcode this stream: add CPU, memory or a node, or end others.",
+        stream=tree.stream,
+    )
+
+
 def attached(view: View, source: Tree, relaying: Relaying) -> Tree:
     """The source's tree with exactly the transcoders of its renditions as leaves, as far as links
     have room for them."""

@@ -43,13 +43,13 @@ class Access:
 class Observed:
     """The functions that run, and what each carries of the stream; `silent` are those that do not
     answer now: they go on, and nothing is asked of them. `addresses` are those
-    of functions; `upstream` those from which the root gets what it carries: a transcoder the
-    source's stream, an acquirer its publisher's packets. `cut_off` are those to which the network
-    lays no way."""
+    of functions; `upstream` those from which one without a parent gets what it carries: a
+    transcoder the source's stream, an acquirer its publisher's packets. `cut_off` are those to
+    which the network lays no way."""
 
     active: frozenset[str]
     addresses: Mapping[str, str] = field(default_factory=dict)
-    upstream: frozenset[str] = frozenset()
+    upstream: Mapping[str, frozenset[str]] = field(default_factory=dict)
     carried: Mapping[str, Carried] = field(default_factory=dict)
     cut_off: frozenset[str] = frozenset()
     silent: frozenset[str] = frozenset()
@@ -121,10 +121,14 @@ def carry(want: Tree, branch: Branch, have: Observed) -> Carry | None:
         role=branch.role,
         children=tuple(child.function for child in fed),
         targets=_targets(fed, have),
-        sources=sources(want, branch, have) if branch.parent else have.upstream,
+        sources=sources(want, branch, have) if branch.parent else _upstream(branch, have),
         is_held=branch.role == RECORDER and _waits(want, branch),
         bursts=_bursts(want, fed, have),
     )
+
+
+def _upstream(branch: Branch, have: Observed) -> frozenset[str]:
+    return have.upstream.get(branch.function, frozenset())
 
 
 def _waits(want: Tree, branch: Branch) -> bool:

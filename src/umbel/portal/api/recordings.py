@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 from fastapi import Path, Request
 from pydantic import BaseModel, Field, StrictBool
 
+from umbel.delivery.trees import renditions
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import addresses, auth
 from umbel.portal.api import replays
 from umbel.portal.api.replays import ReplayOut
 from umbel.portal.api.resource import Resource
-from umbel.portal.api.shapes import Given
+from umbel.portal.api.shapes import Given, Quality
 from umbel.recordings.model import (
     LONGEST_NAME,
     LONGEST_SHARE_S,
@@ -27,10 +28,12 @@ RecordingId = Annotated[str, Path(max_length=64)]
 
 
 class RecordingIn(Given):
-    """Which event to record, and whether from now on or from the beginning of what there is."""
+    """Which event to record, whether from now on or from the beginning of what there is, and in
+    which of the event's qualities but VP8."""
 
     event_id: Annotated[str, Field(max_length=64)]
     begin: Literal["now", "start"] = "now"
+    quality: Quality = renditions.SOURCE
 
 
 class RecordingPatch(Given):
@@ -49,6 +52,7 @@ class RecordingOut(BaseModel):
     event_id: str
     event_title: str
     provider_name: str
+    quality: str
     state: RecordingState
     reserved: bool
     bytes: int
@@ -105,7 +109,9 @@ async def record(
     that is over can be kept where everybody may see it again."""
     await system.catalogue.audiences.event(given.event_id, by)
     is_whole = given.begin == "start"
-    made = await system.recordings.start(user.username, given.event_id, from_start=is_whole)
+    made = await system.recordings.start(
+        user.username, given.event_id, from_start=is_whole, quality=given.quality
+    )
     return _recording(made)
 
 
@@ -205,6 +211,7 @@ def _recording(kept: Kept) -> RecordingOut:
         event_id=one.event_id,
         event_title=kept.event_title,
         provider_name=kept.provider_name,
+        quality=renditions.quality_of(one.stream),
         state=kept.state,
         reserved=one.reserved,
         bytes=kept.size,

@@ -34,6 +34,7 @@ recordings = sa.Table(
         index=True,
     ),
     sa.Column("event_id", sa.ForeignKey(events.c.id), nullable=False, index=True),
+    sa.Column("stream", sa.String(64), nullable=False, index=True),
     sa.Column("name", sa.String(LONGEST_NAME), nullable=False),
     sa.Column("from_s", sa.Float, nullable=True),
     sa.Column("until_s", sa.Float, nullable=True),
@@ -89,7 +90,7 @@ _KEPT = (
     )
     .join_from(recordings, events)
     .join(providers, providers.c.id == events.c.provider_id)
-    .outerjoin(captures, captures.c.stream == recordings.c.event_id)
+    .outerjoin(captures, captures.c.stream == recordings.c.stream)
     .outerjoin(capture_segments, _IN_RANGE)
     .where(recordings.c.username == _OF)
     .group_by(
@@ -134,7 +135,7 @@ _THE = Query(_KEPT.where(recordings.c.id == _ID), _kept)
 _IS_OPEN = recordings.c.until_s.is_(None) | (recordings.c.until_s > _NOW)
 _OPEN = Query(
     sa.select(recordings)
-    .join_from(recordings, captures, captures.c.stream == recordings.c.event_id)
+    .join_from(recordings, captures, captures.c.stream == recordings.c.stream)
     .where(captures.c.state == sa.literal(CaptureState.RUNNING.value))
     .where(_IS_OPEN),
     Recording,
@@ -150,10 +151,17 @@ _CHANGE = Command(
 _DROP = Command(sa.delete(recordings).where(recordings.c.id == _ID))
 
 _ON_AIR = [sa.literal(state.value) for state in (EventState.OPEN, EventState.LIVE)]
-_IS_KEPT = sa.exists().where((recordings.c.event_id == events.c.id) & _IS_OPEN)
-_IS_REPLAYED = sa.exists().where(event_replays.c.event_id == events.c.id)
+_IS_ON_AIR = events.c.state.in_(_ON_AIR)
+# What everybody may see again is the source's stream, which is named as its event.
 _WANTED = Scalar(
-    sa.select(events.c.id).where(events.c.state.in_(_ON_AIR) & (_IS_KEPT | _IS_REPLAYED)), str
+    sa.union(
+        sa.select(recordings.c.stream).join_from(recordings, events).where(_IS_ON_AIR & _IS_OPEN),
+        sa.select(events.c.id).join_from(event_replays, events).where(_IS_ON_AIR),
+    ),
+    str,
+)
+_EVENT_OF = Scalar(
+    sa.select(recordings.c.event_id).where(recordings.c.stream == given("stream_")).limit(1), str
 )
 # A reservation becomes a recording when its event is on air.
 _RESERVED = Query(
@@ -175,8 +183,8 @@ _RESERVED = Query(
 _UNUSED = Scalar(
     sa.select(captures.c.id)
     .where(captures.c.state == sa.literal(CaptureState.ENDED.value))
-    .where(~sa.exists().where(recordings.c.event_id == captures.c.event_id))
-    .where(~sa.exists().where(event_replays.c.event_id == captures.c.event_id))
+    .where(~sa.exists().where(recordings.c.stream == captures.c.stream))
+    .where(~sa.exists().where(event_replays.c.event_id == captures.c.stream))
     .limit(100),
     str,
 )
@@ -257,8 +265,13 @@ def drop(connection: Connection, recording_id: str) -> None:
 
 
 def wanted(connection: Connection, now_s: float) -> frozenset[str]:
-    """The events on air that somebody has recorded."""
+    """The streams of events on air that somebody has recorded."""
     return frozenset(connection.scalars(_WANTED, now_s=now_s))
+
+
+def event_of(connection: Connection, stream: str) -> str:
+    """The event that a recorded stream belongs to."""
+    return connection.scalar(_EVENT_OF, stream_=stream) or stream
 
 
 def reserved(connection: Connection) -> list[tuple[str, str, str]]:
