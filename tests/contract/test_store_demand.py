@@ -68,6 +68,12 @@ async def test_reservations_count_where_their_accounts_were_last(
     await catalogue.demand.note_node("dan", "pe1")  # recorded, and nobody is there
     await catalogue.demand.note_node("nobody", "pe1")
     assert await other.demand.by_node(made.id) == {"pe2": 2, "": 1}
+    over, later = await event(catalogue, 500), await event(catalogue, 900)
+    for one in (over, later):
+        await catalogue.reservations.reserve("ann", one.id, Purpose.WATCH)
+    await catalogue.transition(over.id, EventEvent.CANCEL)
+    found = await other.demand.starting_by_node(NOW_S, NOW_S + 800)
+    assert found == {made.id: {"pe2": 2, "": 1}}
     await catalogue.reservations.cancel("bob", made.id)
     await catalogue.remove_user("ann")
     assert await other.demand.by_node(made.id) == {"": 1}
@@ -113,10 +119,20 @@ async def test_a_prediction_is_kept_and_goes_on_yielding(
 ) -> None:
     made = await event(catalogue, 600)
     new = prediction(made)
-    assert await database.read(store.prediction, made.id) is None
-    await database.write(store.put, new)
-    await database.write(store.give_way, [made.id, "ev_gone"], NOW_S + 60)
+    assert await database.read(store.prediction_of, made.id) is None
+    await database.write(store.put, [new])
+    await database.write(store.give_way, [made.id, "ev_gone"], ["pe1"], NOW_S + 60)
+    await database.write(store.give_way, [made.id], ["pe2", "pe3"], NOW_S + 70)
     later = replace(new, made_s=NOW_S + 10, viewers={"pe3": 4.0}, reservations=9)
-    await database.write(store.put, later)
-    found = await database.read(store.those, [made.id, "ev_gone"])
-    assert found == {made.id: replace(later, yields_until_s=NOW_S + 60)}
+    await database.write(store.put, [later])
+    yields = {"pe1": NOW_S + 60, "pe2": NOW_S + 70, "pe3": NOW_S + 70}
+    assert await database.read(store.prediction_of, made.id) == replace(later, yields=yields)
+
+
+async def test_predictions_are_read_by_their_start(
+    database: Database, catalogue: Catalogue
+) -> None:
+    made = [prediction(await event(catalogue, after_s)) for after_s in (10, 20, 30, 40)]
+    await database.write(store.put, made)
+    found = await database.read(store.predictions_between, NOW_S + 10, NOW_S + 30)
+    assert found == {one.event_id: one for one in made[1:3]}

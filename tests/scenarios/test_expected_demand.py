@@ -22,10 +22,8 @@ from support.virtual import scenario, until
 from support.world import World, world
 from umbel.catalogue.model import EventEvent, EventPatch
 from umbel.catalogue.service_levels.model import MOST_VIEWERS, ServiceLevel
-from umbel.delivery.loop.ahead import YIELD_S
 from umbel.delivery.policy import service_levels
 from umbel.delivery.policy.service_levels import Claim
-from umbel.delivery.prepared.model import Prepared
 from umbel.delivery.trees.view import EDGE
 
 POLICIES = ("sls", "consolidation", "qos", "virca")
@@ -183,78 +181,6 @@ async def test_two_events_are_not_promised_the_same_room(tmp_path: Path) -> None
         taken = view.nodes["pe1"].mbps_free - left.nodes["pe1"].mbps_free
         assert fit == 3
         assert taken == pytest.approx(fit * costs.stream_mbps)
-
-
-@scenario
-async def test_a_viewer_who_is_there_comes_before_one_who_is_expected(tmp_path: Path) -> None:
-    async with platform(tmp_path) as w:
-        live = await w.live()
-        reserved = await scheduled(w, after_s=40, nodes=("pe2",), tag="b")
-        await until_edges(w, "edge-pe2-1", within_s=20)
-        controller = w.delivery.controller
-        assert await controller.make_way(reserved) is False  # nothing waits for others
-        assert await controller.make_way(live) is True
-        assert edges(w) == []
-        await asyncio.sleep(YIELD_S / 2)
-        assert edges(w) == []
-        await until_edges(w, "edge-pe2-1", within_s=YIELD_S)
-
-
-@scenario
-async def test_no_viewer_is_refused_for_one_who_is_expected(tmp_path: Path) -> None:
-    async with world(tmp_path, **narrow(tmp_path)) as w:
-        reserved = await scheduled(w, after_s=40, nodes=("pe1",), at="c1")
-        await until_edges(w, "edge-pe1-1", within_s=20)
-        await on_air(w, reserved)
-        await asyncio.sleep(5)
-        assert [b.node for b in (await w.delivery.tree(reserved)).branches] == ["c1", "pe1"]
-        live = await w.live("c1")
-        ticket = await w.watch(live, "pe1")
-        await w.until_watched(ticket, within_s=10)
-        assert [b.node for b in (await w.delivery.tree(reserved)).branches] == ["c1"]
-
-
-@scenario
-async def test_what_an_operator_wants_in_advance_is_not_waited_for(tmp_path: Path) -> None:
-    async with platform(tmp_path) as w:
-        live = await w.live()
-        await w.system.prepared.set(Prepared(node="pe2", edges=1), by="anna")
-        await scheduled(w, after_s=40, nodes=("pe2",))
-        await until_edges(w, "edge-pe2-1", within_s=20)
-        await asyncio.sleep(15)
-        began_s = w.clock.monotonic_s()
-        assert await w.delivery.controller.make_way(live) is True
-        assert w.clock.monotonic_s() - began_s < 1
-        assert edges(w) == ["edge-pe2-1"]
-
-
-@scenario
-async def test_viewers_of_others_find_room_elsewhere_first(tmp_path: Path) -> None:
-    options = narrow(tmp_path, node_mbps=9, link_mbps=100, more=("pe2",))
-    async with world(tmp_path, policy="qos", **options) as w:
-        await scheduled(w, after_s=40, nodes=("pe1",) * 8, at="c1")  # three are expected
-        await until_edges(w, "edge-pe1-1", within_s=20)
-        live = await w.live("c1")
-        await asyncio.sleep(2)
-        served = []
-        for _ in range(5):
-            ticket = await w.watch(live, "pe1")
-            served.append(ticket.session.edge_node)
-        fit = served.count("pe2")
-        assert fit >= 3
-        assert served == ["pe2"] * fit + ["pe1"] * (5 - fit)
-        assert fit < 5
-
-
-@scenario
-async def test_an_encoder_gets_the_room_of_what_waits(tmp_path: Path) -> None:
-    async with world(tmp_path, **narrow(tmp_path)) as w:
-        await scheduled(w, after_s=40, nodes=("pe1",), at="c1")
-        await until_edges(w, "edge-pe1-1", within_s=20)
-        w.vim.set_load("edge-pe1-1", cpu_cores=0.01, rss_mb=100.0)
-        await asyncio.sleep(2)
-        await w.live("pe1")
-        assert edges(w) == []
 
 
 @scenario

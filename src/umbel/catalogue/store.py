@@ -135,9 +135,9 @@ _THE_EVENT = Query(_WITH_PROVIDER.where(events.c.id == _ID), event_of)
 _HELD_EVENT = Query(
     _WITH_PROVIDER.where(events.c.id == _ID).with_for_update(of=events, key_share=True), event_of
 )
-_GOING = [sa.literal(state.value) for state in EventState if state not in OVER]
+IS_NOT_OVER = events.c.state.in_([sa.literal(one.value) for one in EventState if one not in OVER])
 _OVERLAPPING = Query(
-    _WITH_PROVIDER.where(events.c.state.in_(_GOING) & (events.c.id != _ID))
+    _WITH_PROVIDER.where(IS_NOT_OVER & (events.c.id != _ID))
     .where(events.c.provider_id == given("of"))
     .where((events.c.starts_s < given("until_s")) & (events.c.ends_s > given("from_s")))
     .order_by(events.c.starts_s, events.c.id)
@@ -147,7 +147,7 @@ _OVERLAPPING = Query(
 _SHOWS = Scalar(sa.select(events.c.id).where(events.c.picture == _ID).limit(1), str)
 _DUE = Scalar(
     sa.select(events.c.id)
-    .where(events.c.state.in_(_GOING) & (events.c.ends_s <= given("now_s")))
+    .where(IS_NOT_OVER & (events.c.ends_s <= given("now_s")))
     .order_by(events.c.ends_s),
     str,
 )

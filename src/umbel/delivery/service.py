@@ -5,6 +5,7 @@ above; catalogue, compute, network and media below, which meet only here.
 """
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -290,6 +291,7 @@ class Delivery:
     async def _rooted_tree(self, event: Event) -> Tree:
         """The event's tree with at least its acquirer."""
         provider = await self.catalogue.provider(event.provider_id)
+        failures = itertools.count()
         for _ in range(_MOST_TRIES):
             wanted = await self.store.trees()
             tree = wanted.get(event.id)
@@ -299,7 +301,7 @@ class Delivery:
                 view = self.collector.view(wanted)
                 planted = grafting.new_tree(view, event.id, provider.access_node)
             except NoCapacity:
-                if not await self._made_room(event.id, provider.access_node):
+                if not await self._made_room(event.id, provider.access_node, next(failures)):
                     raise
                 continue
             if tree is not None:
@@ -321,6 +323,7 @@ class Delivery:
         else has room, a node that is avoided is better than none: its switch may take the way."""
         stream, access_node = viewer.stream, viewer.access_node
         promises, ttl_s = self.collector.promises, self.controller.timing.session_ttl_s
+        failures = itertools.count()
         for _ in range(_MOST_TRIES):
             wanted = await self.store.trees()
             try:
@@ -329,7 +332,7 @@ class Delivery:
                 if avoided:
                     avoided = frozenset()
                     continue
-                if not await self._found_room(stream, access_node):
+                if not await self._found_room(stream, access_node, next(failures)):
                     raise
                 continue
             is_new = assignment.tree != wanted.get(stream)
@@ -347,9 +350,11 @@ class Delivery:
             return session, assignment.tree
         raise NotReady
 
-    async def _found_room(self, stream: str, access_node: str) -> bool:
-        """Whether room was made: by what waits for expected viewers, or by a node that rested."""
-        if await self.controller.make_way(stream):
+    async def _found_room(self, stream: str, access_node: str, failures: int) -> bool:
+        """Whether room was made: by what waits for expected viewers, at one node and then
+        everywhere, or by a node that rested."""
+        every = failures > 0
+        if failures < 2 and await self.controller.make_way(stream, access_node, every=every):
             return True
         return self.planning is not None and await self.planning.rescue(stream, access_node)
 
@@ -360,10 +365,10 @@ class Delivery:
         with promises.placing(tree), promises.storing(session, mbps):
             yield
 
-    async def _made_room(self, event_id: str, node: str) -> bool:
+    async def _made_room(self, event_id: str, node: str, failures: int) -> bool:
         """Whether the node has room now for what could not be placed there: it rested, or what
         waited for expected viewers went."""
-        if await self.controller.make_way(event_id):
+        if failures < 2 and await self.controller.make_way(event_id, node, is_bound=True):
             return True
         closed = self.collector.compute.state(node) is not NodeState.ACTIVE
         return closed and self.planning is not None and await self.planning.claim(node)

@@ -34,6 +34,11 @@ class DemandSources:
         """How many accounts reserved the event to watch it, by access node."""
         return await self._database.read(store.by_node, event_id)
 
+    async def starting_by_node(self, from_s: float, until_s: float) -> dict[str, dict[str, int]]:
+        """The same of each event that `starting` finds, by event; none where nobody reserved
+        it."""
+        return await self._database.read(store.starting_by_node, from_s, until_s)
+
     async def starting(self, from_s: float, until_s: float) -> list[Starting]:
         """Events that are not over and begin after `from_s`, until `until_s`."""
         return await self._database.read(store.starting, from_s, until_s, MOST_STARTING)

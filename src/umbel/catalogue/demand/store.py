@@ -10,9 +10,8 @@ import sqlalchemy as sa
 
 from umbel.catalogue.demand.model import UNKNOWN, Earlier, Starting
 from umbel.catalogue.model import EventState
-from umbel.catalogue.reservations.model import TO_WATCH
-from umbel.catalogue.reservations.store import reservations
-from umbel.catalogue.store import event_of, events, providers, users
+from umbel.catalogue.reservations.store import IS_TO_WATCH, hold_user, reservations
+from umbel.catalogue.store import IS_NOT_OVER, event_of, events, providers, users
 from umbel.kit.db import metadata
 from umbel.kit.sql import Command, Connection, Query, Scalar, given
 
@@ -24,21 +23,23 @@ account_nodes = sa.Table(
 )
 
 _OF = given("of")
-_IS_TO_WATCH = reservations.c.purpose.in_([sa.literal(one) for one in TO_WATCH])
 _NODE = Scalar(sa.select(account_nodes.c.access_node).where(account_nodes.c.username == _OF), str)
-_HELD_USER = Scalar(
-    sa.select(users.c.username).where(users.c.username == _OF).with_for_update(key_share=True), str
-)
 _ADD = Command(sa.insert(account_nodes))
 _CHANGE = Command(sa.update(account_nodes).where(account_nodes.c.username == _OF), ["access_node"])
-_BY_NODE = Query(
-    sa.select(account_nodes.c.access_node, sa.func.count().label("count"))
+_BY_NODE = (
+    sa.select(reservations.c.event_id, account_nodes.c.access_node, sa.func.count().label("count"))
     .select_from(reservations)
     .outerjoin(account_nodes, account_nodes.c.username == reservations.c.username)
-    .where((reservations.c.event_id == _OF) & _IS_TO_WATCH)
-    .group_by(account_nodes.c.access_node),
-    lambda *, access_node, count: (access_node or UNKNOWN, int(count)),
+    .where(IS_TO_WATCH)
+    .group_by(reservations.c.event_id, account_nodes.c.access_node)
 )
+
+
+def _node_count(*, event_id: str, access_node: str | None, count: int) -> tuple[str, str, int]:
+    return event_id, access_node or UNKNOWN, int(count)
+
+
+_OF_EVENT_BY_NODE = Query(_BY_NODE.where(reservations.c.event_id == _OF), _node_count)
 
 
 def _starting(*, access_node: str, **row: Any) -> Starting:
@@ -48,19 +49,21 @@ def _starting(*, access_node: str, **row: Any) -> Starting:
 _WITH_PROVIDER = sa.select(
     events, providers.c.name.label("provider_name"), providers.c.access_node
 ).join_from(events, providers)
-_STATES = [sa.literal(one.value) for one in (EventState.SCHEDULED, EventState.OPEN)]
-_GOING = [*_STATES, sa.literal(EventState.LIVE.value)]
+_STARTS = (events.c.starts_s > given("from_s")) & (events.c.starts_s <= given("until_s"))
 _STARTING = Query(
-    _WITH_PROVIDER.where(events.c.state.in_(_GOING))
-    .where((events.c.starts_s > given("from_s")) & (events.c.starts_s <= given("until_s")))
+    _WITH_PROVIDER.where(IS_NOT_OVER & _STARTS)
     .order_by(events.c.starts_s, events.c.id)
     .limit(given("most", sa.Integer)),
     _starting,
 )
+_STARTING_BY_NODE = Query(
+    _BY_NODE.join(events, events.c.id == reservations.c.event_id).where(IS_NOT_OVER & _STARTS),
+    _node_count,
+)
 _COUNT = (
     sa.select(sa.func.count())
     .select_from(reservations)
-    .where((reservations.c.event_id == events.c.id) & _IS_TO_WATCH)
+    .where((reservations.c.event_id == events.c.id) & IS_TO_WATCH)
     .scalar_subquery()
     .label("reservations")
 )
@@ -83,7 +86,7 @@ def node(connection: Connection, username: str) -> str | None:
 
 def put_node(connection: Connection, username: str, access_node: str) -> None:
     """Remember it, if there is such an account."""
-    if connection.scalar(_HELD_USER, of=username) is None:
+    if not hold_user(connection, username):
         return
     if not connection.run(_CHANGE, of=username, access_node=access_node):
         connection.run(_ADD, username=username, access_node=access_node)
@@ -92,7 +95,17 @@ def put_node(connection: Connection, username: str, access_node: str) -> None:
 def by_node(connection: Connection, event_id: str) -> dict[str, int]:
     """How many accounts reserved the event to watch it, by the access node of each; UNKNOWN for
     those without one."""
-    return dict(connection.all(_BY_NODE, of=event_id))
+    return {node: count for _, node, count in connection.all(_OF_EVENT_BY_NODE, of=event_id)}
+
+
+def starting_by_node(
+    connection: Connection, from_s: float, until_s: float
+) -> dict[str, dict[str, int]]:
+    """The same of each event that `starting` finds, by event; none where nobody reserved it."""
+    found: dict[str, dict[str, int]] = {}
+    for event_id, node, count in connection.all(_STARTING_BY_NODE, from_s=from_s, until_s=until_s):
+        found.setdefault(event_id, {})[node] = count
+    return found
 
 
 def starting(connection: Connection, from_s: float, until_s: float, most: int) -> list[Starting]:

@@ -19,8 +19,7 @@ from umbel.catalogue.outbox.model import (
     Outcomes,
     Planned,
 )
-from umbel.catalogue.reservations.model import TO_WATCH
-from umbel.catalogue.reservations.store import reservations
+from umbel.catalogue.reservations.store import IS_TO_WATCH, reservations
 from umbel.catalogue.store import events, providers, users
 from umbel.catalogue.visibility.store import remains_visible
 from umbel.kit.db import metadata
@@ -61,7 +60,7 @@ _IS_AHEAD = events.c.state.in_(
 _IS_RESERVED = sa.exists().where(
     (reservations.c.username == outbox.c.username)
     & (reservations.c.event_id == outbox.c.event_id)
-    & (reservations.c.purpose.in_([sa.literal(one) for one in TO_WATCH]))
+    & IS_TO_WATCH
 )
 _IS_TRUE = sa.case(
     (

@@ -40,6 +40,7 @@ calendar_feeds = sa.Table(
     sa.Column("created_s", sa.Float, nullable=False),
 )
 
+IS_TO_WATCH = reservations.c.purpose.in_([sa.literal(one) for one in TO_WATCH])
 _OF, _EVENT = given("of"), given("event_")
 
 
@@ -98,8 +99,7 @@ _THE = (reservations.c.username == _OF) & (reservations.c.event_id == _EVENT)
 _COUNT_TO_WATCH = Scalar(
     sa.select(sa.func.count())
     .select_from(reservations)
-    .where(reservations.c.event_id == _EVENT)
-    .where(reservations.c.purpose.in_([sa.literal(one) for one in TO_WATCH])),
+    .where((reservations.c.event_id == _EVENT) & IS_TO_WATCH),
     int,
 )
 _ADD = Command(sa.insert(reservations))

@@ -33,7 +33,8 @@ class History:
 class Prediction:
     """The demand series of one event: at a moment, an access node has `viewers[node]` (its
     viewers at the peak) times `shape` in the bin of that moment. Made at `made_s` from as many
-    `reservations` and `earlier` events. Nothing is made in advance before `yields_until_s`."""
+    `reservations` and `earlier` events. At the nodes of `yields`, nothing is made in advance before
+    the moment there."""
 
     event_id: str
     starts_s: float
@@ -45,7 +46,7 @@ class Prediction:
     earlier: int
     viewers: Mapping[str, float]
     shape: tuple[float, ...]
-    yields_until_s: float = 0.0
+    yields: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ In: reservations, attendance and events of the past. Out: a row for each event t
 made again and again until its start, and kept. One instance makes them, by a lease; all read them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from umbel.catalogue.demand.model import Earlier
@@ -59,9 +59,10 @@ class DemandService:
         """The event's demand: as it is predicted now, or was before its start; and what became of
         it."""
         now_s = self.clock.now_s()
-        stored = await self.database.read(store.prediction, event.id)
+        stored = await self.database.read(store.prediction_of, event.id)
         if now_s < event.starts_s and not event.is_over:
-            made: Prediction | None = await self._predicted(event)
+            reserved = await self.catalogue.demand.by_node(event.id)
+            made: Prediction | None = await self._predicted(event, reserved)
         elif stored is not None and stored.starts_s == event.starts_s:
             made = stored
         else:
@@ -79,17 +80,23 @@ class DemandService:
         if not await self.leases.acquire(LEASE):
             return
         now_s = self.clock.now_s()
-        for one in await self.catalogue.demand.starting(now_s, now_s + self.horizon_s):
-            made = await self._predicted(one.event)
-            if self.clock.now_s() < one.event.starts_s:
-                await self.database.write(store.put, made)
+        span = now_s, now_s + self.horizon_s
+        starting = await self.catalogue.demand.starting(*span)
+        if not starting:
+            return
+        reserved = await self.catalogue.demand.starting_by_node(*span)
+        made = [
+            await self._predicted(one.event, reserved.get(one.event.id, {})) for one in starting
+        ]
+        ahead = [one for one in made if self.clock.now_s() < one.starts_s]
+        if ahead:
+            await self.database.write(store.put, ahead)
 
     async def _reconcile(self, _key: str) -> float:
         await self.predict()
         return self.every_s
 
-    async def _predicted(self, event: Event) -> Prediction:
-        reserved = await self.catalogue.demand.by_node(event.id)
+    async def _predicted(self, event: Event, reserved: Mapping[str, int]) -> Prediction:
         history, now_s = await self._history(event), self.clock.now_s()
         nodes = [node.name for node in self.nodes() if node.kind is NodeKind.PROVIDER_EDGE]
         return Prediction(

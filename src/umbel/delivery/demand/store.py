@@ -1,7 +1,7 @@
 """Predictions as rows: the last one that was made before an event's start is kept, also after the
 event. In: a connection of a read or write unit. Out: values of `model`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +24,8 @@ predictions = sa.Table(
     sa.Column("earlier", sa.Integer, nullable=False),
     sa.Column("viewers", sa.JSON, nullable=False),
     sa.Column("shape", sa.JSON, nullable=False),
-    sa.Column("yields_until_s", sa.Float, nullable=False),
+    sa.Column("yields", sa.JSON, nullable=False),
+    sa.Index("ix_predictions_starts_s", "starts_s"),
 )
 
 _OF = given("of")
@@ -36,6 +37,12 @@ def _prediction(*, shape: list[float], **row: Any) -> Prediction:
 
 
 _ONE = Query(sa.select(predictions).where(_THE), _prediction)
+_BETWEEN = Query(
+    sa.select(predictions).where(
+        (predictions.c.starts_s > given("from_s")) & (predictions.c.starts_s <= given("until_s"))
+    ),
+    _prediction,
+)
 _PUT = (
     "starts_s",
     "ends_s",
@@ -49,30 +56,38 @@ _PUT = (
 )
 _CHANGE = Command(sa.update(predictions).where(_THE), _PUT)
 _ADD = Command(sa.insert(predictions))
-_YIELD = Command(sa.update(predictions).where(_THE), ["yields_until_s"])
+_HELD = Query(sa.select(predictions.c.yields).where(_THE).with_for_update(), dict[str, Any])
+_YIELD = Command(sa.update(predictions).where(_THE), ["yields"])
 
 
-def prediction(connection: Connection, event_id: str) -> Prediction | None:
+def prediction_of(connection: Connection, event_id: str) -> Prediction | None:
     """The event's; None where none was made."""
     return connection.first(_ONE, of=event_id)
 
 
-def put(connection: Connection, new: Prediction) -> None:
-    """Store it in place of the event's other one, which goes on yielding if it does."""
-    row = {**asdict(new), "viewers": dict(new.viewers), "shape": list(new.shape)}
-    changed = {name: row[name] for name in _PUT}
-    if not connection.run(_CHANGE, of=new.event_id, **changed):
-        connection.run(_ADD, **row)
+def predictions_between(
+    connection: Connection, from_s: float, until_s: float
+) -> dict[str, Prediction]:
+    """The predictions for a start after `from_s`, until `until_s`, by event."""
+    found = connection.all(_BETWEEN, from_s=from_s, until_s=until_s)
+    return {one.event_id: one for one in found}
 
 
-def those(connection: Connection, event_ids: Collection[str]) -> dict[str, Prediction]:
-    """The predictions of these events, by event."""
-    found = (prediction(connection, event_id) for event_id in event_ids)
-    return {one.event_id: one for one in found if one is not None}
+def put(connection: Connection, made: Iterable[Prediction]) -> None:
+    """Store each in place of its event's other one, which goes on yielding where it does."""
+    for new in made:
+        row = {**asdict(new), "shape": list(new.shape)}
+        changed = {name: row[name] for name in _PUT}
+        if not connection.run(_CHANGE, of=new.event_id, **changed):
+            connection.run(_ADD, **row)
 
 
-def give_way(connection: Connection, event_ids: Collection[str], until_s: float) -> None:
-    """Nothing is made in advance for these events until then."""
-    connection.run_many(
-        _YIELD, ({"of": event_id, "yields_until_s": until_s} for event_id in sorted(event_ids))
-    )
+def give_way(
+    connection: Connection, event_ids: Collection[str], nodes: Collection[str], until_s: float
+) -> None:
+    """Nothing is made in advance for these events at these nodes until then."""
+    for event_id in sorted(event_ids):  # each in this order: no two instances wait for each other
+        held = connection.first(_HELD, of=event_id)
+        if held is not None:
+            yields = {**held["yields"], **dict.fromkeys(nodes, until_s)}
+            connection.run(_YIELD, of=event_id, yields=yields)

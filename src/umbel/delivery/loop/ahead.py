@@ -5,7 +5,7 @@ watches yet; functions that run before there is a tree; views without the room t
 `lead_s` before an event's start until `grace_s` after it. Neighbour: policy/expected.py places.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -23,7 +23,7 @@ from umbel.delivery.policy.expected import Placed
 from umbel.delivery.policy.rooms import Kept
 from umbel.delivery.policy.service_levels import Claim
 from umbel.delivery.sessions import counts as session_counts
-from umbel.delivery.trees import grafting, renditions
+from umbel.delivery.trees import grafting
 from umbel.delivery.trees.view import EDGE, FORWARDER, NoCapacity, View
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database
@@ -31,7 +31,8 @@ from umbel.kit.db import Database
 log = structlog.get_logger(__name__)
 
 YIELD_S = 60.0
-"""How long nothing is made in advance for events whose room a viewer needed who was there."""
+"""How long nothing is made in advance for an event at a node whose room a viewer needed who was
+there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,8 @@ class Ahead:
     horizon_s: float = 0.0
     events: dict[str, Expected] = field(default_factory=dict)
     _kept: dict[str, Kept] = field(default_factory=dict)
+    _nodes: dict[str, frozenset[str]] = field(default_factory=dict)
+    _given: dict[tuple[str, str], float] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _functions: dict[str, tuple[Branch, ...]] = field(default_factory=dict)
 
@@ -72,7 +75,7 @@ class Ahead:
         if not starting:
             self.events = {}
         else:
-            await self._read(starting)
+            await self._read(starting, now_s - self.grace_s, until_s)
         self._place(trees)
         return [branch for branches in self._functions.values() for branch in branches]
 
@@ -90,9 +93,14 @@ class Ahead:
     def without(self, view: View, event_id: str, claim: Claim) -> View:
         """The view without the room that is kept for expected viewers of other events. What a
         service level keeps for its provider's viewers is not kept again for the same ones."""
+        by_provider: dict[str, list[Kept]] = {}
         for other, room in self._kept.items():
             if other != event_id and other in self.events:
-                view = rooms.without(view, room, self._share(other, view, claim))
+                provider_id = self.events[other].starting.event.provider_id
+                by_provider.setdefault(provider_id, []).append(room)
+        for provider_id, kept in by_provider.items():
+            share = self._share(provider_id, view, claim)
+            view = rooms.without(view, rooms.together(kept), share)
         return view
 
     def demand(self, watching: Mapping[Watch, float]) -> dict[Watch, float]:
@@ -107,33 +115,37 @@ class Ahead:
                 found[event_id, node, ""] = float(count)
         return found
 
-    def yields(self, event_id: str) -> bool:
-        """Whether a viewer who is there needs the room of the event's expected ones."""
-        one = self.events.get(event_id)
-        return one is not None and one.prediction.yields_until_s > self.clock.now_s()
+    def yielding_at(self, event_id: str) -> frozenset[str]:
+        """The nodes where a viewer who is there needs the room of the event's expected ones."""
+        now_s, one = self.clock.now_s(), self.events.get(event_id)
+        stored = one.prediction.yields.items() if one is not None else ()
+        # What was read before this instance gave way lacks it.
+        given = ((node, until_s) for (id_, node), until_s in self._given.items() if id_ == event_id)
+        return frozenset(node for node, until_s in (*stored, *given) if until_s > now_s)
 
-    def before_trees(self, event_id: str) -> frozenset[str]:
-        """The functions that run in advance for the event, which has no tree yet."""
-        return frozenset(branch.function for branch in self._functions.get(event_id, ()))
+    def waiting_at(self, node: str) -> frozenset[str]:
+        """The events for whose expected viewers there is something at an edge of the node."""
+        return frozenset(event_id for event_id, nodes in self._nodes.items() if node in nodes)
 
-    async def give_way(self, stream: str) -> list[str]:
-        """A viewer of the stream is there for whom there is no room: nothing is made in advance for
-        other events for a while. Answers which ones had something."""
-        own = renditions.event_of(stream)
-        ids = sorted(i for i, room in self._kept.items() if room.nodes and i != own)
-        if ids:
-            until_s = self.clock.now_s() + YIELD_S
-            await self.database.write(store.give_way, ids, until_s)
-            log.info("room of expected viewers is given to others", events=ids)
-            for id_ in ids:
-                self._kept.pop(id_, None)
-        return ids
+    def before_trees(self) -> frozenset[str]:
+        """The functions that run in advance for events and that their trees do not have yet."""
+        return frozenset(b.function for some in self._functions.values() for b in some)
+
+    async def give_way(
+        self, event_ids: Collection[str], nodes: Collection[str], trees: Mapping[str, Tree]
+    ) -> None:
+        """Viewers are there who need the room of the nodes: nothing is made in advance for these
+        events there for a while."""
+        until_s = self.clock.now_s() + YIELD_S
+        await self.database.write(store.give_way, event_ids, nodes, until_s)
+        self._given |= {(event_id, node): until_s for event_id in event_ids for node in nodes}
+        log.info("room of expected viewers is given to others", events=event_ids, nodes=nodes)
+        self._place(trees)
 
     # -- inside -----------------------------------------------------------------------------
 
-    async def _read(self, starting: list[Starting]) -> None:
-        ids = [one.event.id for one in starting]
-        found = await self.database.read(store.those, ids)
+    async def _read(self, starting: list[Starting], from_s: float, until_s: float) -> None:
+        found = await self.database.read(store.predictions_between, from_s, until_s)
         levels = tuple(await self.catalogue.service_levels.commitments())
         self.events = {
             one.event.id: Expected(
@@ -148,7 +160,9 @@ class Ahead:
 
     def _place(self, trees: Mapping[str, Tree]) -> None:
         """Place all that is expected, event by event, each over what is left by those before."""
-        self._kept, self._counts, self._functions = {}, {}, {}
+        self._kept, self._counts, self._functions, self._nodes = {}, {}, {}, {}
+        now_s = self.clock.now_s()
+        self._given = {key: until_s for key, until_s in self._given.items() if until_s > now_s}
         wanted = {id_: missing for id_ in self.events if (missing := self._missing(id_))}
         if not wanted:
             return
@@ -160,6 +174,7 @@ class Ahead:
             placed = self._placed(rooted, event_id, missing, self.events[event_id].claim)
             self._kept[event_id] = rooms.kept(rooted, placed.view)
             self._counts[event_id] = sum(missing.values())
+            self._nodes[event_id] = placed.nodes
             self._functions[event_id] = self._needed(placed.tree, trees.get(event_id))
             view = placed.view
 
@@ -192,12 +207,13 @@ class Ahead:
         def allowed(view: View, access_node: str) -> View:
             return service_levels.without_reserved(view, claim, access_node, 0)
 
-        return expected.place(view, self.policy, event_id, missing, allowed)
+        closed = self.yielding_at(event_id)
+        return expected.place(view, self.policy, event_id, missing, allowed, closed)
 
     def _missing(self, event_id: str) -> dict[str, int]:
         """The viewers for whom something is to be there now, and who are not there yet."""
         one, now_s = self.events.get(event_id), self.clock.now_s()
-        if one is None or self.yields(event_id):
+        if one is None:
             return {}
         starts_s = one.prediction.starts_s
         until_s = starts_s + self.grace_s
@@ -207,10 +223,9 @@ class Ahead:
         watching = self.collector.promises.watching
         return series.missing(wanted, session_counts.by_access_node(watching, event_id))
 
-    def _share(self, event_id: str, view: View, claim: Claim) -> float:
-        """The part of the event's kept room that its provider's service level does not keep
+    def _share(self, provider_id: str, view: View, claim: Claim) -> float:
+        """The part of the room kept for the provider's events that its service level does not keep
         already."""
-        provider_id = self.events[event_id].starting.event.provider_id
         if provider_id == claim.provider_id:
             return 1.0
         promised = sum(

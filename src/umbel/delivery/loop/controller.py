@@ -6,8 +6,7 @@ keep instances apart: one of them reconciles a stream, one the fleet.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,6 +19,7 @@ from umbel.delivery.loop.ahead import Ahead
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.eviction import Eviction
 from umbel.delivery.loop.functions import OWNER
+from umbel.delivery.loop.preemption import Preemption
 from umbel.delivery.loop.recordings import Recordings
 from umbel.delivery.loop.streams import FLEET, StreamReconciler
 from umbel.delivery.loop.timing import Timing
@@ -31,7 +31,6 @@ from umbel.delivery.replays import rules as replays
 from umbel.delivery.replays.model import IDLE_S
 from umbel.delivery.replays.store import ReplayStore
 from umbel.delivery.store import DeliveryStore
-from umbel.delivery.trees.view import EDGE
 from umbel.kit.clock import Clock
 from umbel.kit.controller import Controller, Pace
 from umbel.kit.errors import UmbelError, Unavailable
@@ -64,11 +63,20 @@ class DeliveryController:
     _swept_s: float = 0.0
     _streams: StreamReconciler = field(init=False)
     _eviction: Eviction = field(init=False)
+    _preemption: Preemption = field(init=False)
     _controller: Controller = field(init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._controller = Controller(self._reconcile, lease=self._lease, standby=self._standby)
+        self._preemption = Preemption(
+            ahead=self.ahead,
+            store=self.store,
+            reserved=self._reserved,
+            wake=self._wake_with_fleet,
+            changed=self.changed,
+            ready_s=self.timing.ready_s,
+        )
         self._eviction = Eviction(collector=self.collector, clock=self.clock, wake=self.wake)
         self._streams = StreamReconciler(
             catalogue=self.catalogue,
@@ -112,6 +120,10 @@ class DeliveryController:
         """Ask for a run for a stream or FLEET."""
         self._controller.wake(key)
 
+    def _wake_with_fleet(self, streams: Iterable[str]) -> None:
+        for key in (FLEET, *streams):
+            self.wake(key)
+
     def wake_all(self) -> None:
         """Ask for a run for the fleet and every stream that is known: the nodes have changed."""
         for key in sorted(self._controller.keys()):
@@ -134,35 +146,15 @@ class DeliveryController:
         Unavailable."""
         return await self._streams.offer(tree, sdp)
 
-    async def make_way(self, stream: str) -> bool:
-        """Have what waits for expected viewers of other events end, for a viewer of the stream who
-        is there. Answers whether there was something; waits until it is gone."""
-        ids = await self.ahead.give_way(stream)
-        if not ids:
-            return False
-        trees = await self.store.trees()
-        early = {f for id_ in ids for f in self.ahead.before_trees(id_)}
-        idle = {f for id_ in ids if id_ in trees for f in self._unwatched(trees[id_])} | early
-        idle -= {branch.function for branch in await self._prepared(trees)}  # these stay
-        for key in (FLEET, *ids):
-            self.wake(key)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.timing.ready_s):
-                while await self._runs_unused(idle, ids):
-                    await self.changed.listen().wait()
-        return True
-
-    def _unwatched(self, tree: Tree) -> set[str]:
-        sessions = self.collector.promises.sessions
-        edges = (b.function for b in tree.branches if b.role == EDGE)
-        return {function for function in edges if not sessions.get((tree.stream, function))}
-
-    async def _runs_unused(self, functions: set[str], ids: Sequence[str]) -> bool:
-        """Whether one of them is left in a tree of these events, or runs and no tree has it."""
-        trees = await self.store.trees()
-        used = {b.function: stream for stream, tree in trees.items() for b in tree.branches}
-        runs = functions & self.collector.instances.keys()
-        return any(used.get(function, ids[0]) in ids for function in runs)
+    async def make_way(
+        self, stream: str, node: str, *, is_bound: bool = False, every: bool = False
+    ) -> bool:
+        """Have what waits for expected viewers of other events end, for a viewer of the stream at
+        that access node who is there, or for an encoder that `is_bound` to the node: at the nearest
+        node where something waits, or at `every` one. Answers whether there was something."""
+        nearest = () if is_bound else self.collector.network.topology.nearest(node)
+        nodes = [node, *(way.target for way in nearest)]
+        return await self._preemption.make_way(stream, nodes, every=every)
 
     # -- wake-ups ---------------------------------------------------------------------------
 
@@ -225,8 +217,8 @@ class DeliveryController:
         await self._eviction.run()
         trees = await self.store.trees()
         expected = await self.ahead.refresh(trees)
-        more = [*await self._prepared(trees), *expected, *await self._replaying(trees)]
-        without_stream = Tree(stream="", branches=tuple(more))
+        more = (*await self._reserved(trees), *expected)
+        without_stream = Tree(stream="", branches=more)
         wanted = self.collector.media_functions.to_run([*trees.values(), without_stream])
         compute = self.collector.compute
         done = await compute.ensure(OWNER, wanted, lambda: self.leases.check(FLEET))
@@ -246,6 +238,10 @@ class DeliveryController:
         if self.collector.mark_unreliable(wanted, now_s=self.clock.now_s()):
             for stream in await self.store.trees():
                 self.wake(stream)
+
+    async def _reserved(self, trees: Mapping[str, Tree]) -> list[Branch]:
+        """The functions that run for no stream, whatever is expected."""
+        return [*await self._prepared(trees), *await self._replaying(trees)]
 
     async def _prepared(self, trees: Mapping[str, Tree]) -> list[Branch]:
         """The idle functions that run in advance."""

@@ -171,7 +171,7 @@ class StreamReconciler:
         """The tree without idle branches and around what cannot run, saved when it changed."""
         now_s, tree = self.clock.now_s(), stored.tree
         grown, waiting = self.ahead.grown(stored.trees, tree)
-        linger_s = 0.0 if self.ahead.yields(tree.stream) else self.timing.linger_s
+        linger_s = 0.0 if self.ahead.yielding_at(tree.stream) else self.timing.linger_s
         trimmed = grafting.prune(grown, stored.watched | waiting, now_s=now_s, linger_s=linger_s)
         trimmed, is_recorded = await self.recordings.kept(trimmed)
         trimmed = transcoders.ended(trimmed)

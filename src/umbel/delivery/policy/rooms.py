@@ -5,7 +5,8 @@ placed next with it is not promised the same room; and what of two views is the 
 """
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from umbel.delivery.model import Tree
@@ -23,6 +24,14 @@ class Room:
     cores: float = 0.0
     memory_mb: float = 0.0
     mbps: float = 0.0
+
+    def plus(self, other: "Room") -> "Room":
+        """Both."""
+        return Room(
+            cores=self.cores + other.cores,
+            memory_mb=self.memory_mb + other.memory_mb,
+            mbps=self.mbps + other.mbps,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +64,19 @@ def kept(before: View, after: View) -> Kept:
         for link, free in before.links_free_mbps.items()
         if free != after.links_free_mbps[link]
     }
+    return Kept(nodes=nodes, functions=functions, links=links)
+
+
+def together(rooms: Iterable[Kept]) -> Kept:
+    """All of it."""
+    nodes: dict[str, Room] = {}
+    functions: Counter[str] = Counter()
+    links: Counter[frozenset[str]] = Counter()
+    for room in rooms:
+        for name, more in room.nodes.items():
+            nodes[name] = nodes[name].plus(more) if name in nodes else more
+        functions.update(room.functions)
+        links.update(room.links)
     return Kept(nodes=nodes, functions=functions, links=links)
 
 
@@ -97,10 +119,7 @@ def taken(view: View, stream: str, found: Assignment, most: int) -> tuple[View, 
 def with_tree(view: View, tree: Tree) -> View:
     """The view as it is once the tree's new branches are there."""
     before, costs = view.trees.get(tree.stream, Tree(stream=tree.stream)), view.costs
-    links = list(grafting.links_of(view, tree))
-    for link in grafting.links_of(view, before):
-        if link in links:
-            links.remove(link)
+    links = Counter(grafting.links_of(view, tree)) - Counter(grafting.links_of(view, before))
     for branch in tree.branches:
         if before.branch(branch.function) is not None:
             continue
@@ -121,6 +140,6 @@ def with_tree(view: View, tree: Tree) -> View:
         )
     mbps = view.mbps(tree.stream)
     free = dict(view.links_free_mbps)
-    for link in links:
-        free[link] = free.get(link, 0.0) - mbps
+    for link, copies in links.items():
+        free[link] = free.get(link, 0.0) - copies * mbps
     return replace(view, links_free_mbps=free, trees={**view.trees, tree.stream: tree})

@@ -33,9 +33,10 @@ def upgrade() -> None:
         sa.Column("earlier", sa.Integer(), nullable=False),
         sa.Column("viewers", sa.JSON(), nullable=False),
         sa.Column("shape", sa.JSON(), nullable=False),
-        sa.Column("yields_until_s", sa.Float(), nullable=False),
+        sa.Column("yields", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("event_id", name="pk_predictions"),
     )
+    op.create_index("ix_predictions_starts_s", "predictions", ["starts_s"])
 
 
 def downgrade() -> None:
