@@ -110,3 +110,38 @@ def test_what_is_kept_is_what_was_taken(
         assert left.nodes[name].memory_free_mb == pytest.approx(node.memory_free_mb)
     assert left.links_free_mbps == pytest.approx(dict(after.links_free_mbps))
     assert rooms.without(before, kept, 0.0).nodes == before.nodes
+
+
+@every_policy
+@given(free=networks, first=missing, second=missing)
+def test_what_is_kept_together_is_what_was_kept_in_turn(
+    policy: Policy,
+    free: dict[str, dict[str, float]],
+    first: dict[str, int],
+    second: dict[str, int],
+) -> None:
+    before = over(free)
+    between = placed(before, policy, first).view
+    after = placed(between, policy, second).view
+    turns = [rooms.kept(before, between), rooms.kept(between, after)]
+    left = rooms.without(before, rooms.together(turns))
+    in_turn = rooms.without(rooms.without(before, turns[0]), turns[1])
+    for name, node in in_turn.nodes.items():
+        assert left.nodes[name].cores_free == pytest.approx(node.cores_free)
+        assert left.nodes[name].memory_free_mb == pytest.approx(node.memory_free_mb)
+        assert left.nodes[name].mbps_free == pytest.approx(node.mbps_free)
+    assert left.links_free_mbps == pytest.approx(in_turn.links_free_mbps)
+    assert {i: f.cores_free for i, f in left.functions.items()} == pytest.approx(
+        {i: f.cores_free for i, f in in_turn.functions.items()}
+    )
+
+
+@every_policy
+@given(free=networks, wanted=missing, closed=st.sets(st.sampled_from(ACCESS)))
+def test_nobody_is_placed_at_a_closed_node(
+    policy: Policy, free: dict[str, dict[str, float]], wanted: dict[str, int], closed: set[str]
+) -> None:
+    found = expected.place(over(free), policy, X, wanted, lambda one, _: one, closed)
+    branches = (found.tree.branch(function) for function in found.viewers)
+    assert found.nodes == {branch.node for branch in branches if branch is not None}
+    assert found.nodes.isdisjoint(closed)

@@ -39,18 +39,17 @@ from umbel.delivery.thumbnails import NoThumbnail, Thumbnails
 from umbel.delivery.traces.follow import Tracing
 from umbel.delivery.trees import grafting, renditions
 from umbel.delivery.trees.view import NoCapacity
-from umbel.delivery.waiting import until_answered
 from umbel.kit import tokens
 from umbel.kit.db import VersionMismatch
 from umbel.kit.errors import UmbelError, Unavailable
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Change, Journal, JournalTrimmed
+from umbel.kit.waiting import RETRY_S, until_answered
 from umbel.media.model import StreamState, Thumbnail
 
 log = structlog.get_logger(__name__)
 
 _MOST_TRIES = 8
-_RETRY_S = 0.5
 _TRIM_EVERY = 1_000
 
 
@@ -114,7 +113,7 @@ class Delivery:
             return head
         except Unavailable as error:
             log.warning("journal not read", reason=error.message)
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(RETRY_S)
         return head
 
     # -- providers --------------------------------------------------------------------------

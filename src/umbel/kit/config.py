@@ -55,14 +55,15 @@ class Settings(BaseSettings):
         300.0,
         ge=0,
         le=3600,
-        description="how long before its start edges are made for an event's expected viewers;"
-        " longer than functions need to start; 0: none are",
+        description="how long before its start an event has edges for its expected viewers; longer"
+        " than functions need to start; 0: nothing is made or kept for expected viewers",
     )
     demand_grace_s: float = Field(
         600.0,
         ge=0,
         le=3600,
-        description="how long after an event's start edges wait for viewers who are expected",
+        description="how long after an event's start its edges wait for expected viewers, and room"
+        " is kept for them",
     )
     node_wake_s: float = Field(5.0, ge=0, description="time that a node needs to leave standby")
     trace_file: Path | None = Field(

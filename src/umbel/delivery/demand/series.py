@@ -1,7 +1,7 @@
 """The demand series: expected viewers of an event by access node and time. Pure.
 
 In: reservations by access node, and what became of the provider's earlier events. Out: a
-`Prediction`, its value at a moment, and what of it is not there yet. An event's time has 55 bins
+`Prediction`, the most of it in a time, and what of it is not there yet. An event's time has 55 bins
 (`edges`): ten minutes before its start, its first quarter of an hour by the minute, twenty equal
 parts of the rest, and ten minutes after its end. So events of any length teach each other.
 
@@ -140,18 +140,6 @@ def viewers(
     spread = history.show_up * unknown + history.walk_ins
     found = {n: history.show_up * k + spread * share.get(n, 0.0) for n, k in known.items()}
     return {node: count for node, count in found.items() if count > 0}
-
-
-def factor(prediction: Prediction, at_s: float) -> float:
-    """The share of the peak that is expected at that moment; 0 outside of the event's bins."""
-    number = bisect_right(edges(prediction.starts_s, prediction.ends_s), at_s) - 1
-    return prediction.shape[number] if 0 <= number < BINS else 0.0
-
-
-def expected(prediction: Prediction, at_s: float) -> dict[str, float]:
-    """Expected viewers by access node at that moment."""
-    share = factor(prediction, at_s)
-    return {node: count * share for node, count in prediction.viewers.items()}
 
 
 def most_expected(prediction: Prediction, from_s: float, until_s: float) -> dict[str, float]:

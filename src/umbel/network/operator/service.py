@@ -12,8 +12,9 @@ from dataclasses import replace
 import structlog
 
 from umbel.kit.clock import Clock
-from umbel.kit.errors import Conflict, UmbelError, Unavailable
+from umbel.kit.errors import Conflict, UmbelError
 from umbel.kit.ids import new_id
+from umbel.kit.waiting import until_answered
 from umbel.network.model import NotProgrammed, Pair, TopologySource
 from umbel.network.operator import moves
 from umbel.network.operator.functions import InlineFunctions
@@ -30,8 +31,6 @@ from umbel.network.overlay.streams import InvalidRoute, Path, StreamIntent
 from umbel.network.ports import Ethernet, ProgrammableFabric
 
 log = structlog.get_logger(__name__)
-
-_RETRY_S = 1.0
 
 
 class StreamTaken(Conflict):
@@ -89,7 +88,7 @@ class OperatorService:
         more, or yet, is logged and shown on its path."""
         if self._fabric is None:
             return
-        drawing, paths = await self._stored()
+        drawing, paths = await until_answered(self._stored)
         overlay = self._fabric.overlay
         if drawing is not None:
             overlay = overlay.draw(drawing)
@@ -102,13 +101,8 @@ class OperatorService:
         await self._fabric.change(overlay)
 
     async def _stored(self) -> tuple[Drawing | None, list[PathRequest]]:
-        """What the rows say; a database that is away is waited for."""
-        while True:
-            try:
-                return await self._store.drawing(), await self._store.paths()
-            except Unavailable as error:
-                log.warning("waiting for the database", reason=error.message)
-                await asyncio.sleep(_RETRY_S)
+        """What the rows say."""
+        return await self._store.drawing(), await self._store.paths()
 
     # -- what is asked ----------------------------------------------------------------------
 

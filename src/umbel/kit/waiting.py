@@ -1,4 +1,4 @@
-"""Waits for a database that is away, at the start and while the journal is followed."""
+"""Waits for a database that is away."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
