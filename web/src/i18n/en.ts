@@ -519,8 +519,8 @@ export const english = {
   'path.removeText': 'Stream {stream} is no longer sent to {end}.',
 
   'pic.heading': 'Picture',
-  'pic.about': '{state} JPEG, PNG or WebP; the middle is cut out in the shape of a video.',
-  'pic.drawing': 'A drawing stands for the event.',
+  'pic.about': '{state} JPEG, PNG or WebP; the middle part is used, in the shape of a video.',
+  'pic.drawing': 'Without a picture, a drawing is shown.',
   'pic.shown': 'Viewers see it before the event is live.',
   'pic.file': 'Picture file',
   'pic.choose': 'Choose a picture',

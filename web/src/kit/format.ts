@@ -156,7 +156,7 @@ export function formatBytes(bytes: number): string {
     value /= 1000;
     unit += 1;
   }
-  return `${formatNumber(value, value < 10 ? 1 : 0)} ${String(units[unit])}`;
+  return `${formatNumber(value, value > 0 && value < 10 ? 1 : 0)} ${String(units[unit])}`;
 }
 
 /** The length of a recording given in seconds, to the nearest one: "0:07", "1:02:03". */

@@ -78,7 +78,7 @@ describe('numbers', () => {
     expect(format.formatShare(1, 4)).toBe('25 %');
     expect(format.formatShare(1, 0)).toBe('–');
     expect([0, 9_949, 12_300_000, 999_400, 1e12].map(format.formatBytes)).toEqual([
-      '0.0 kB',
+      '0 kB',
       '9.9 kB',
       '12 MB',
       '999 kB',

@@ -152,7 +152,7 @@ function Found({ shelf, providers, isStale, nowMs }: FoundProps) {
   const hasNothing = isEmpty(shelf) && providers?.items.length === 0;
   return (
     <>
-      <p className="quiet" role="status">
+      <p className={hasNothing && !isStale ? 'visually-hidden' : 'quiet'} role="status">
         {isStale || !providers ? t('discover.searching') : describeFound(shelf, providers)}
       </p>
       {hasNothing && !isStale && (

@@ -163,7 +163,7 @@ export function PlayoutCard({ event }: { event: LiveEvent }) {
           </label>
           {refused && <p className="notice notice-bad">{refused.problem}</p>}
           {options.map(([label, value, set]) => (
-            <label key={label} className="check">
+            <label key={label} className="tick">
               <input
                 type="checkbox"
                 checked={value}

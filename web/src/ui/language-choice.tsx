@@ -14,6 +14,8 @@ export function LanguageChoice() {
   };
   return (
     <div className="language">
+      {/* First, so that while it is empty the choice ends where the page does. */}
+      <span role="status">{failed ? t('app.languageFailed') : ''}</span>
       <label htmlFor={id}>{t('app.language')}</label>
       <select
         id={id}
@@ -28,7 +30,6 @@ export function LanguageChoice() {
           </option>
         ))}
       </select>
-      <span role="status">{failed ? t('app.languageFailed') : ''}</span>
     </div>
   );
 }
