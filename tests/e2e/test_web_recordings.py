@@ -133,7 +133,7 @@ async def test_playing_with_seeking_names_files_and_links(tmp_path: Path) -> Non
         (share,) = await here.system.recordings.shares("viewer", kept.recording.id)
         await here.system.recordings.revoke("viewer", kept.recording.id, share.id)
         await stranger.reload()
-        await expect(stranger.get_by_role("heading", name="This link works no more")).to_be_visible(
+        await expect(stranger.get_by_role("heading", name="This link no longer works")).to_be_visible(
             timeout=APPEARS_MS
         )
 

@@ -770,7 +770,7 @@ export const english = {
   'share.other': 'Share by another app',
   'share.rss': 'RSS feed of {provider}',
 
-  'shared.gone': 'This link works no more',
+  'shared.gone': 'This link no longer works',
   'shared.goneText': 'It has expired, or was revoked. {link}',
   'shared.cannotShow': 'This recording cannot be shown',
   'shared.loading': 'Loading the recording',
