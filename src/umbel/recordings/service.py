@@ -197,7 +197,7 @@ class Recordings:
         return new, secret
 
     async def revoke(self, username: str, recording_id: str, share_id: str) -> None:
-        """The link works no more, if there is such a link. Raises NoSuchRecording."""
+        """The link no longer works, if there is such a link. Raises NoSuchRecording."""
         await self.the(username, recording_id)
         await self.database.write(kept_store.drop_share, recording_id, share_id)
 

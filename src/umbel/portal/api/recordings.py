@@ -184,7 +184,7 @@ async def revoke_recording_share(
     recording_id: RecordingId,
     share_id: Annotated[str, Path(max_length=64)],
 ) -> None:
-    """The link works no more. One that there is not, is not an error."""
+    """The link no longer works. One that there is not, is not an error."""
     await system.recordings.revoke(user.username, recording_id, share_id)
 
 
