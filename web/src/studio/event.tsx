@@ -198,7 +198,7 @@ function EventPage({ me, eventId }: { me: Me; eventId: string }) {
             )}
           </p>
         </div>
-        <div className="row">
+        <div className="row row-start">
           <Link to={to.watch(event.id)} className="button">
             {t('watch.title')}
           </Link>

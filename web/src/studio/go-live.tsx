@@ -210,7 +210,7 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
           <small className="quiet">{t('key.paste', { button: t('key.new') })}</small>
         </div>
       )}
-      <div className="row">
+      <div className="row row-start">
         {stream && !busy && (
           <button type="button" className="button button-primary" onClick={() => void goLive(stream)}>
             {t('live.goLive')}

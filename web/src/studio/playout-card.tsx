@@ -69,7 +69,7 @@ function Controls({ event, playout, onChange }: ControlsProps) {
         })}
       </p>
       {playout.problem !== '' && playing && <p className="notice notice-warn">{playout.problem}</p>}
-      <div className="row">
+      <div className="row row-start">
         {playing ? (
           <button
             type="button"
