@@ -133,9 +133,9 @@ async def test_playing_with_seeking_names_files_and_links(tmp_path: Path) -> Non
         (share,) = await here.system.recordings.shares("viewer", kept.recording.id)
         await here.system.recordings.revoke("viewer", kept.recording.id, share.id)
         await stranger.reload()
-        await expect(stranger.get_by_role("heading", name="This link no longer works")).to_be_visible(
-            timeout=APPEARS_MS
-        )
+        await expect(
+            stranger.get_by_role("heading", name="This link no longer works")
+        ).to_be_visible(timeout=APPEARS_MS)
 
 
 async def test_everybody_goes_back_and_returns_to_live(tmp_path: Path) -> None:
