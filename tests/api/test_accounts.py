@@ -176,6 +176,7 @@ ROUTES: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
         {"email": "a@b.c", "password": PASSWORD},
         (401, 200, 200, 200),
     ),
+    ("PUT", "/api/v1/me/language"): ({"language": "de"}, (401, 200, 200, 200)),
     # No mail server is set here, and that is said.
     ("POST", "/api/v1/me/email/letter"): (None, (401, 409, 409, 409)),
     ("POST", "/api/v1/email-confirmations"): ({"secret": "x"}, (400, 400, 400, 400)),

@@ -83,6 +83,25 @@ async def test_an_address_is_confirmed_by_the_letter_that_went_there(verifying: 
     assert await account(verifying) == ("bob@example.org", "unconfirmed")
 
 
+async def test_e_mails_are_in_the_language_of_the_account(verifying: World) -> None:
+    async def choose(**body: object) -> httpx.Response:
+        headers = verifying.as_("viewer")
+        return await verifying.client.put("/api/v1/me/language", json=body, headers=headers)
+
+    for wrong in ({"language": "xx"}, {"language": "DE"}, {"language": ["de"]}, {}):
+        assert (await choose(**wrong)).status_code == 422
+    await set_email(verifying)
+    assert (await choose(language="de")).json()["language"] == "de"
+    headers = verifying.as_("viewer")
+    await verifying.client.post("/api/v1/me/email/letter", headers=headers)
+    english, german = verifying.system.mailer.taken
+    assert english.subject == "Confirm your e-mail address"
+    assert german.subject == "Bestätigen Sie Ihre E-Mail-Adresse"
+    assert await confirm(verifying, secret_in(german.text)) == 204
+    assert await account(verifying) == ("ann@example.org", "usable"), "the address stays"
+    assert (await choose(language="en")).json()["language"] == "en"
+
+
 async def test_only_the_newest_letter_for_the_present_address_counts(verifying: World) -> None:
     headers = verifying.as_("viewer")
     await set_email(verifying)

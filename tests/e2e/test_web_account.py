@@ -14,6 +14,7 @@ from support.smtp import MailServer, mail_server
 from support.waiting import until
 from support.web_world import web_world
 from umbel.demo.browser import chromium
+from umbel.kit.languages import Language
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -136,8 +137,15 @@ async def test_an_address_is_confirmed_by_a_letter_from_a_real_mail_server(tmp_p
             await expect(page.get_by_text("E-mails go to this address")).to_be_visible(
                 timeout=APPEARS_MS
             )
+            await page.get_by_label("Language of e-mails").select_option("Deutsch")
+            await expect(page.get_by_text("Saved")).to_be_visible(timeout=APPEARS_MS)
+            await page.reload()
+            await expect(page.get_by_label("Language of e-mails")).to_have_value(
+                "de", timeout=APPEARS_MS
+            )
             profile = (await here.system.catalogue.accounts.account("viewer")).profile
             assert (profile.email, profile.is_verified) == ("ann@example.org", True)
+            assert profile.language is Language.GERMAN
 
 
 async def test_a_lost_password(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from umbel.catalogue.choices.model import Channel, Choice
 from umbel.catalogue.choices.store import parsed, serialized
 from umbel.catalogue.outbox.model import Message, MessageKind, Planned
 from umbel.kit.errors import Unprocessable
+from umbel.kit.languages import Language
+from umbel.notify.texts import TEXTS
 from umbel.schedule import letters
 
 DAY, HOUR, MINUTES = 86_400, 3_600, 300
@@ -140,7 +142,7 @@ def test_a_day_before_is_24_hours_also_where_the_clocks_change(starts: str, due:
     ],
 )
 def test_distances(left_s: float, text: str) -> None:
-    assert letters.distance(left_s) == text
+    assert TEXTS[Language.ENGLISH].distance(left_s) == text
 
 
 def test_a_message_has_one_id_and_others_have_others() -> None:

@@ -20,6 +20,7 @@ const messages = translate({
   'account.sendAgain': 'E-Mail erneut senden',
   'account.emailAddress': 'E-Mail-Adresse',
   'account.emailNote': 'Lassen Sie das Feld leer, um die Adresse zu entfernen.',
+  'account.emailLanguage': 'Sprache der E-Mails',
   'account.passwordForEmail': 'Passwort, um die Adresse zu ändern',
   'account.saveAddress': 'Adresse speichern',
   'account.devices': 'Geräte',

@@ -17,6 +17,7 @@ export const english = {
   'account.sendAgain': 'Send the e-mail again',
   'account.emailAddress': 'E-mail address',
   'account.emailNote': 'Leave it empty to remove the address.',
+  'account.emailLanguage': 'Language of e-mails',
   'account.passwordForEmail': 'Password, to change the address',
   'account.saveAddress': 'Save address',
   'account.devices': 'Devices',

@@ -756,6 +756,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/language": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["set_language"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/password": {
         parameters: {
             query?: never;
@@ -2903,6 +2919,7 @@ export interface components {
             created_at: string | null;
             email: string;
             email_state: components["schemas"]["EmailState"];
+            language: components["schemas"]["Language"];
         };
         AccountRemindersIn: {
             leads_s: number[];
@@ -3516,6 +3533,11 @@ export interface components {
         };
         /** @enum {string} */
         Kind: "switch_up" | "switch_down" | "port_added" | "port_removed" | "function_appeared" | "function_left" | "link_up" | "link_down" | "path_changed";
+        /** @enum {string} */
+        Language: "en" | "de";
+        LanguageIn: {
+            language: components["schemas"]["Language"];
+        };
         LinkEndEntry: {
             underlay?: string | null;
             cable?: string | null;
@@ -4333,6 +4355,8 @@ export interface components {
         SignUpIn: {
             username: string;
             password: string;
+            /** @default en */
+            language?: components["schemas"]["Language"];
         };
         SignUpOut: {
             is_open: boolean;
@@ -6064,6 +6088,29 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountOut"];
+                };
+            };
+        };
+    };
+    set_language: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LanguageIn"];
+            };
+        };
         responses: {
             200: {
                 headers: {

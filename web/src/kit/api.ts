@@ -4,6 +4,7 @@
 import type { paths } from './api-types';
 import { type AnswerOf, addressOf, type Call, type CallArguments, type Method, type PathOf, requestOf } from './rest';
 import type {
+  Account,
   EventChanges,
   EventSearch,
   MemberRole,
@@ -162,8 +163,8 @@ export function createApi(options: ApiOptions) {
       read('post', '/api/v1/web-session', { json: { username, password }, bearer: null }),
     signOut: () => send('delete', '/api/v1/web-session'),
     signUpState: () => read('get', '/api/v1/sign-up'),
-    signUp: (username: string, password: string) =>
-      send('post', '/api/v1/sign-up', { json: { username, password }, bearer: null }),
+    signUp: (username: string, password: string, language: Account['language']) =>
+      send('post', '/api/v1/sign-up', { json: { username, password, language }, bearer: null }),
     reservations: () => read('get', '/api/v1/me/reservations'),
     reserve: (eventId: string, purpose: Purpose) =>
       send('put', '/api/v1/me/reservations/{event_id}', {
@@ -243,6 +244,7 @@ export function createApi(options: ApiOptions) {
     changePassword: (present: string, next: string) =>
       send('put', '/api/v1/me/password', { json: { current_password: present, new_password: next } }),
     setEmail: (email: string, password: string) => send('put', '/api/v1/me/email', { json: { email, password } }),
+    setEmailLanguage: (language: Account['language']) => send('put', '/api/v1/me/language', { json: { language } }),
     sendEmailLetter: () => send('post', '/api/v1/me/email/letter'),
     confirmEmail: (secret: string) => send('post', '/api/v1/email-confirmations', { json: { secret }, bearer: null }),
     askForPassword: (name: string) => send('post', '/api/v1/password-resets', { json: { name }, bearer: null }),

@@ -2,6 +2,7 @@
 
 import { type ReactNode, useId, useState } from 'react';
 import type { PlainKey } from '../i18n/catalogue';
+import { isLanguage, type Language } from '../i18n/language';
 import { t } from '../i18n/t';
 
 import { account } from '../kit/account';
@@ -9,6 +10,7 @@ import { formatDateTime } from '../kit/format';
 import { api } from '../kit/portal';
 import type { Account } from '../kit/types';
 import { useAction, useLive, useSignIn } from '../ui/hooks';
+import { LanguageOptions } from '../ui/language-choice';
 import { useTitle } from '../ui/navigation';
 import { Confirm, ErrorNotice, ErrorPage, Loading } from '../ui/parts';
 import { Field, SignInForm } from '../ui/sign-in';
@@ -90,6 +92,31 @@ const EMAIL_STATES: Readonly<Record<Account['email_state'], PlainKey>> = {
   usable: 'account.emailConfirmed',
 };
 
+interface EmailLanguageProps {
+  chosen: Language;
+  disabled: boolean;
+  onChoose: (language: Language) => void;
+}
+
+function EmailLanguage({ chosen, disabled, onChoose }: EmailLanguageProps) {
+  const id = useId();
+  return (
+    <div className="field">
+      <label htmlFor={id}>{t('account.emailLanguage')}</label>
+      <select
+        id={id}
+        value={chosen}
+        disabled={disabled}
+        onChange={({ target }) => {
+          if (isLanguage(target.value)) onChoose(target.value);
+        }}
+      >
+        <LanguageOptions />
+      </select>
+    </div>
+  );
+}
+
 function EmailPanel({ of, onChange }: { of: Account; onChange: () => void }) {
   const [email, setEmail] = useState(of.email);
   const [password, setPassword] = useState('');
@@ -121,6 +148,13 @@ function EmailPanel({ of, onChange }: { of: Account; onChange: () => void }) {
           </button>
         </div>
       )}
+      <EmailLanguage
+        chosen={of.language}
+        disabled={busy}
+        onChoose={(language) => {
+          act(() => api.setEmailLanguage(language), t('common.saved'));
+        }}
+      />
       <form
         className="stack"
         onSubmit={(event) => {

@@ -1,6 +1,7 @@
 // Makes an account for a viewer, where the operator lets people do that.
 
 import { useState } from 'react';
+import { currentLanguage } from '../i18n/language';
 import { rich, t } from '../i18n/t';
 
 import { api } from '../kit/portal';
@@ -22,7 +23,7 @@ function SignUpForm() {
       onSubmit={(event) => {
         event.preventDefault();
         void run(async () => {
-          await api.signUp(username, password);
+          await api.signUp(username, password, currentLanguage());
           await signIn(username, password);
           navigate(to.account);
         });

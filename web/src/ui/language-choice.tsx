@@ -5,6 +5,15 @@ import { useId, useState } from 'react';
 import { isLanguage, LANGUAGES, setLanguage } from '../i18n/language';
 import { t, useLanguage } from '../i18n/t';
 
+/** Each language by its own name. */
+export function LanguageOptions() {
+  return Object.entries(LANGUAGES).map(([code, { name }]) => (
+    <option key={code} value={code} lang={code}>
+      {name}
+    </option>
+  ));
+}
+
 export function LanguageChoice() {
   const id = useId();
   const language = useLanguage();
@@ -24,11 +33,7 @@ export function LanguageChoice() {
           void choose(event.target.value);
         }}
       >
-        {Object.entries(LANGUAGES).map(([code, { name }]) => (
-          <option key={code} value={code} lang={code}>
-            {name}
-          </option>
-        ))}
+        <LanguageOptions />
       </select>
     </div>
   );

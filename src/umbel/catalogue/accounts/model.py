@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from umbel.catalogue.model import User
 from umbel.kit.errors import Exhausted, Forbidden, Invalid
+from umbel.kit.languages import Language
 
 
 class SignUpClosed(Forbidden):
@@ -42,12 +43,14 @@ class ResetLinkInvalid(Invalid):
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What a user said of themselves. `created_s` is 0.0 where nobody noted it."""
+    """What a user said of themselves; `language` is that of their e-mails. `created_s` is 0.0 where
+    nobody noted it."""
 
     username: str
     email: str = ""
     is_verified: bool = False
     created_s: float = 0.0
+    language: Language = Language.ENGLISH
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from umbel.catalogue.store import Unit
 from umbel.catalogue.units import Units
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database
+from umbel.kit.languages import Language
 
 EMAIL_TOKEN_S = 86_400.0
 
@@ -40,7 +41,9 @@ class Accounts:
         self._sign_in = sign_in
         self._write = Units(database, clock).write
 
-    async def sign_up(self, username: str, password: str, *, most: int) -> User:
+    async def sign_up(
+        self, username: str, password: str, *, most: int, language: Language = Language.ENGLISH
+    ) -> User:
         """A new viewer, while there are fewer than `most` users. Raises Unprocessable, UserExists,
         TooManyAccounts, TooManySignIns."""
         new = User(
@@ -49,7 +52,8 @@ class Accounts:
             generation=rules.new_generation(),
         )
         rules.password(password)
-        profile = Profile(username=new.username, created_s=self._clock.now_s())
+        now_s = self._clock.now_s()
+        profile = Profile(username=new.username, created_s=now_s, language=language)
         # Before the hash, which costs: a full platform refuses cheaply.
         if await self._database.read(store.count) >= most:
             raise TooManyAccounts
@@ -86,6 +90,17 @@ class Accounts:
             profile = replace(before, email=clean, is_verified=False)
             store.put_profile(unit.connection, profile)
             store.drop_email_token(unit.connection, username)
+            unit.journal("user", username, {"what": "changed"})
+
+        await self._write(change)
+        return await self.account(username)
+
+    async def set_language(self, username: str, language: Language) -> Account:
+        """Have e-mails in this language from now on. Raises NoSuchUser."""
+
+        def change(unit: Unit) -> None:
+            before = store.hold(unit.connection, username).profile
+            store.put_profile(unit.connection, replace(before, language=language))
             unit.journal("user", username, {"what": "changed"})
 
         await self._write(change)

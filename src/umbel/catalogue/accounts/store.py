@@ -11,6 +11,7 @@ from umbel.catalogue.accounts.model import Account, EmailToken, Profile
 from umbel.catalogue.model import NoSuchUser
 from umbel.catalogue.store import users
 from umbel.kit.db import metadata
+from umbel.kit.languages import Language
 from umbel.kit.sql import Command, Connection, Query, Scalar, given
 
 profiles = sa.Table(
@@ -20,6 +21,7 @@ profiles = sa.Table(
     sa.Column("email", sa.String(rules.MOST_EMAIL), nullable=False),
     sa.Column("is_verified", sa.Boolean, nullable=False),
     sa.Column("created_s", sa.Float, nullable=False),
+    sa.Column("language", sa.String(8), nullable=False),
 )
 
 email_tokens = sa.Table(
@@ -35,7 +37,10 @@ _OF = given("of")
 _SET_GENERATION = Command(sa.update(users).where(users.c.username == _OF), ["generation"])
 _HELD = Scalar(sa.select(users.c.username).where(users.c.username == _OF).with_for_update(), str)
 _COUNT = Scalar(sa.select(sa.func.count()).select_from(users), int)
-_PROFILE = Query(sa.select(profiles).where(profiles.c.username == _OF), Profile)
+_PROFILE = Query(
+    sa.select(profiles).where(profiles.c.username == _OF),
+    lambda *, language, **row: Profile(language=Language(language), **row),
+)
 _OF_EMAIL = Scalar(
     sa.select(profiles.c.username)
     .where(sa.func.lower(profiles.c.email) == given("email_"))
@@ -87,7 +92,7 @@ def hold(connection: Connection, username: str) -> Account:
 def put_profile(connection: Connection, profile: Profile) -> None:
     """Store it in place of any other; the user must exist."""
     connection.run(_DROP, of=profile.username)
-    connection.run(_ADD, **asdict(profile))
+    connection.run(_ADD, **asdict(profile) | {"language": profile.language.value})
 
 
 def put_email_token(connection: Connection, token: EmailToken) -> None:

@@ -6,6 +6,7 @@ from enum import Enum
 from hashlib import sha256
 
 from umbel.catalogue.choices.model import Channel
+from umbel.kit.languages import Language
 
 
 class MessageKind(Enum):
@@ -66,6 +67,7 @@ class Message:
     starts_s: float
     email: str
     time_zone: str
+    language: Language = Language.ENGLISH
     endpoint: str = ""
     p256dh: str = ""
     auth: str = ""

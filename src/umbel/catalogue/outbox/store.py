@@ -23,6 +23,7 @@ from umbel.catalogue.reservations.store import IS_TO_WATCH, reservations
 from umbel.catalogue.store import events, providers, users
 from umbel.catalogue.visibility.store import remains_visible
 from umbel.kit.db import metadata
+from umbel.kit.languages import Language
 from umbel.kit.sql import Command, Connection, Query, Scalar, given
 
 # No key refers to the event: a message outlives it, and is then dropped.
@@ -73,11 +74,17 @@ _IS_TRUE = sa.case(
 """Whether the message is still true: the event was not moved, cancelled or given up."""
 
 
-def _message(*, kind: str, time_zone: str | None, **row: Any) -> Message:
+def _message(*, kind: str, time_zone: str | None, language: str | None, **row: Any) -> Message:
     texts: dict[str, Any] = {
         name: row.pop(name) or "" for name in ("email", "endpoint", "p256dh", "auth")
     }
-    return Message(kind=MessageKind(kind), time_zone=time_zone or "UTC", **texts, **row)
+    return Message(
+        kind=MessageKind(kind),
+        time_zone=time_zone or "UTC",
+        language=Language(language or Language.ENGLISH),
+        **texts,
+        **row,
+    )
 
 
 _IS_KNOWN = Scalar(sa.select(outbox.c.id).where(outbox.c.id == _ID), str)
@@ -105,7 +112,7 @@ _MESSAGE = Query(
         *(outbox.c.id, outbox.c.username, outbox.c.kind, outbox.c.target, outbox.c.lead_s),
         *(outbox.c.expires_s, outbox.c.failures, outbox.c.event_id, outbox.c.starts_s),
         *(events.c.title, providers.c.name.label("provider_name")),
-        *(profiles.c.email, reminder_choices.c.time_zone),
+        *(profiles.c.email, profiles.c.language, reminder_choices.c.time_zone),
         *(push_devices.c.endpoint, push_devices.c.p256dh, push_devices.c.auth),
     )
     .join_from(outbox, events, events.c.id == outbox.c.event_id)

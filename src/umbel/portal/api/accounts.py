@@ -12,6 +12,7 @@ from umbel.catalogue.model import UserRole
 from umbel.kit.clock import to_rfc3339
 from umbel.kit.connections import source_of
 from umbel.kit.errors import TooSoon
+from umbel.kit.languages import Language
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.kit.tokens import WEB
 from umbel.network.model import NotProgrammed
@@ -48,10 +49,17 @@ class SignUpOut(BaseModel):
 
 
 class SignUpIn(Given):
-    """A new viewer."""
+    """A new viewer, and the language of e-mails to them."""
 
     username: Username
     password: NewPassword
+    language: Language = Language.ENGLISH
+
+
+class LanguageIn(Given):
+    """The language of e-mails."""
+
+    language: Language
 
 
 class PasswordIn(Given):
@@ -77,6 +85,7 @@ class AccountOut(BaseModel):
     created_at: str | None
     email: str
     email_state: EmailState
+    language: Language
 
 
 @router.get("/sign-up")
@@ -95,7 +104,10 @@ async def sign_up(system: auth.SystemDep, request: Request, given: SignUpIn) -> 
     if wait_s > 0:
         raise TooManySignUps(wait_s)
     user = await system.catalogue.accounts.sign_up(
-        given.username, given.password, most=system.settings.most_accounts
+        given.username,
+        given.password,
+        most=system.settings.most_accounts,
+        language=given.language,
     )
     return shapes.me(user)
 
@@ -104,6 +116,15 @@ async def sign_up(system: auth.SystemDep, request: Request, given: SignUpIn) -> 
 async def get_account(system: auth.SystemDep, user: auth.SignedIn) -> AccountOut:
     """Get one's own account."""
     return account_out(system, await system.catalogue.accounts.account(user.username))
+
+
+@router.put("/me/language")
+async def set_language(
+    system: auth.SystemDep, user: auth.SignedIn, given: LanguageIn
+) -> AccountOut:
+    """Have e-mails in another language."""
+    accounts = system.catalogue.accounts
+    return account_out(system, await accounts.set_language(user.username, given.language))
 
 
 @router.put("/me/password", status_code=204)
@@ -177,6 +198,7 @@ def account_out(system: System, of: Account) -> AccountOut:
         created_at=to_rfc3339(of.profile.created_s) if of.profile.created_s else None,
         email=of.profile.email,
         email_state=state if of.profile.email else EmailState.NONE,
+        language=of.profile.language,
     )
 
 

@@ -15,6 +15,7 @@ from umbel.kit.connections import source_of
 from umbel.kit.errors import Conflict, TooSoon
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.notify.model import Letter
+from umbel.notify.texts import TEXTS
 from umbel.portal import auth
 from umbel.portal.api.accounts import (
     AccountOut,
@@ -30,16 +31,6 @@ router = Resource(prefix="/api/v1", tags=["accounts"])
 
 MOST_LETTERS = 5
 WINDOW_S = 3_600.0
-_LETTER = """Hello {username},
-
-somebody, most likely you, gave this e-mail address for the account {username} at {url}.
-
-Open this page and press the button to confirm the address:
-
-{url}/verify-email#{secret}
-
-The link works for a day. If it was not you, do nothing.
-"""
 
 
 class NoMailServer(Conflict):
@@ -106,8 +97,7 @@ async def _send(system: System, request: Request, account: Account) -> None:
             raise TooManyLetters(wait_s)
     email = account.profile.email
     secret = await system.catalogue.accounts.new_email_token(account.user.username, email)
-    text = _LETTER.format(
-        username=account.user.username, url=system.settings.public_url, secret=secret
-    )
-    subject = "Confirm your e-mail address"
-    await system.mailer.send(Letter(to=email, subject=subject, text=text))
+    url, text = system.settings.public_url, TEXTS[account.profile.language].confirm_email
+    link = f"{url}/verify-email#{secret}"
+    body = text.body.format(username=account.user.username, url=url, link=link)
+    await system.mailer.send(Letter(to=email, subject=text.subject, text=body))

@@ -17,6 +17,7 @@ from umbel.kit.errors import TooSoon, UmbelError
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.notify.model import Letter
 from umbel.notify.ports import Mailer
+from umbel.notify.texts import TEXTS
 from umbel.portal import auth
 from umbel.portal.api.emails import NoMailServer
 from umbel.portal.api.resource import Resource
@@ -28,17 +29,6 @@ router = Resource(prefix="/api/v1", tags=["accounts"])
 
 MOST_RESETS = 5
 WINDOW_S = 3_600.0
-_LETTER = """Hello {username},
-
-somebody, most likely you, asked for a new password for the account {username} at {url}.
-
-Open this page to choose one:
-
-{url}/reset-password#{secret}
-
-The link works once, for an hour. A new password signs out all your devices. If it was not you, do
-nothing: your password stays as it is.
-"""
 
 
 class TooManyResets(TooSoon):
@@ -109,6 +99,8 @@ async def _write(system: System, mailer: Mailer, letters: TokenBuckets, account:
         log.warning("too many letters for an account", username=username)
         return
     secret = system.catalogue.recovery.link_secret(account, system.signer)
-    text = _LETTER.format(username=username, url=system.settings.public_url, secret=secret)
-    await mailer.send(Letter(to=email, subject="Choose a new password", text=text))
+    url, text = system.settings.public_url, TEXTS[account.profile.language].new_password
+    link = f"{url}/reset-password#{secret}"
+    body = text.body.format(username=username, url=url, link=link)
+    await mailer.send(Letter(to=email, subject=text.subject, text=body))
     log.info("letter for a new password sent", username=username)
