@@ -51,7 +51,7 @@ async def event(catalogue: Catalogue, visibility: Visibility) -> Event:
     return await catalogue.add_event(draft, phrase)
 
 
-async def opened(store: DeliveryStore, name: str, stream: str, let_in: WatchRight) -> None:
+async def opened(store: DeliveryStore, name: str, stream: str, right: WatchRight) -> None:
     session = Session(
         id=f"se_{name}",
         stream=stream,
@@ -61,8 +61,8 @@ async def opened(store: DeliveryStore, name: str, stream: str, let_in: WatchRigh
         opened_s=NOW_S,
         seen_s=NOW_S,
         expires_s=NOW_S + 3600,
-        username=let_in.username,
-        phrase_generation=let_in.phrase_generation,
+        username=right.username,
+        phrase_generation=right.phrase_generation,
     )
     await store.open_session(session, None)
 
@@ -117,9 +117,9 @@ async def test_a_session_of_an_open_event_names_nobody(
 ) -> None:
     """And ends once the event is not for everybody, whoever has it: the player opens another."""
     made = await event(catalogue, Visibility.PUBLIC)
-    let_in = watch_right(made, await watcher(catalogue, "ann"))
-    assert let_in == WatchRight()
-    await opened(store, "ann", made.id, let_in)
+    right = watch_right(made, await watcher(catalogue, "ann"))
+    assert right == WatchRight()
+    await opened(store, "ann", made.id, right)
     changed = await catalogue.change_event(
         made.id, made.version, EventPatch(visibility=Visibility.INVITED)
     )

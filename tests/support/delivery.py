@@ -83,7 +83,7 @@ class MemoryDelivery:
         event_id: str,
         access_node: str,
         quality: str = renditions.SOURCE,
-        let_in: WatchRight = WatchRight(),
+        right: WatchRight = WatchRight(),
     ) -> Ticket:
         stream = renditions.stream_of(event_id, quality)
         event = await self.catalogue.event(event_id)
@@ -105,8 +105,8 @@ class MemoryDelivery:
             opened_s=now_s,
             seen_s=now_s,
             expires_s=now_s + self.ttl_s,
-            username=let_in.username,
-            phrase_generation=let_in.phrase_generation,
+            username=right.username,
+            phrase_generation=right.phrase_generation,
         )
         self.sessions[session.id] = session
         claims = Claims(subject=session.id, scope=stream, expires_s=session.expires_s)

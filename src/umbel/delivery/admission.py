@@ -91,6 +91,6 @@ def session_of(viewer: Arrival, assignment: Assignment, now_s: float, ttl_s: flo
         opened_s=now_s,
         seen_s=now_s,
         expires_s=now_s + ttl_s,
-        username=viewer.let_in.username,
-        phrase_generation=viewer.let_in.phrase_generation,
+        username=viewer.right.username,
+        phrase_generation=viewer.right.phrase_generation,
     )

@@ -60,7 +60,7 @@ class Arrival:
 
     stream: str
     access_node: str
-    let_in: WatchRight
+    right: WatchRight
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -170,10 +170,10 @@ class Delivery:
         event_id: str,
         access_node: str,
         quality: str = renditions.SOURCE,
-        let_in: WatchRight = WatchRight(),
+        right: WatchRight = WatchRight(),
     ) -> Ticket:
         """Assign an edge to a viewer, connect it where needed, and wait until it is ready. The
-        session ends once `let_in` is no reason any more to let them in.
+        session ends once the viewer has no such `right` any more.
 
         Raises NoSuchEvent, NoSuchNode, NoSuchQuality, EventNotOpen, NoCapacity, NotReady.
         """
@@ -184,7 +184,7 @@ class Delivery:
         renditions.check_codec(stream, vp8=event.vp8)
         levels = await self.catalogue.service_levels.commitments()
         claim = Claim(provider_id=event.provider_id, commitments=tuple(levels))
-        viewer = Arrival(stream=stream, access_node=access_node, let_in=let_in)
+        viewer = Arrival(stream=stream, access_node=access_node, right=right)
         avoided: frozenset[str] = frozenset()
         for _ in range(_MOST_TRIES):
             avoided |= self.controller.refused_nodes(stream)

@@ -62,10 +62,10 @@ class Viewing(Protocol):
         self,
         event_id: str,
         access_node: str,
-        quality: str = "source",
-        let_in: WatchRight = WatchRight(),
+        quality: str,
+        right: WatchRight,
     ) -> Ticket:
-        """A place at an edge, as long as `let_in` is a reason. Raises NoSuchEvent,
+        """A place at an edge, as long as there is that `right`. Raises NoSuchEvent,
         EventNotOpen (409), NoSuchQuality (422), NoCapacity (503), NotFound or Invalid for an
         unknown node."""
 

@@ -13,7 +13,7 @@ class Profile:
     reservations: int
     peak: int
     curve: tuple[float, ...]
-    watched_s: Mapping[str, float] = field(default_factory=dict)
+    watched_s: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class History:
     show_up: float
     walk_ins: float
     shape: tuple[float, ...]
-    shares: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)

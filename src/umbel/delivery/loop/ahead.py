@@ -56,7 +56,7 @@ class Ahead:
     clock: Clock
     lead_s: float
     grace_s: float
-    horizon_s: float = 0.0
+    horizon_s: float
     events: dict[str, Expected] = field(default_factory=dict)
     _kept: dict[str, Kept] = field(default_factory=dict)
     _nodes: dict[str, frozenset[str]] = field(default_factory=dict)

@@ -83,11 +83,11 @@ async def open_session(
     if wait_s > 0:
         raise TooManySessions(wait_s)
     event = await system.catalogue.audiences.event(event_id, by)
-    let_in = watch_right(event, by)
+    right = watch_right(event, by)
     access_node = given.access_node
     if access_node is None:
         access_node = await system.delivery.access_node_for(address)
-    ticket = await system.delivery.open_session(event_id, access_node, given.quality, let_in)
+    ticket = await system.delivery.open_session(event_id, access_node, given.quality, right)
     if by.username:
         seen_at = given.access_node or await system.delivery.known_access_node(address)
         await _note(system, by.username, event_id, seen_at)
