@@ -192,7 +192,13 @@ async def test_the_hosts_of_encoders_without_a_key_are_named_and_kept(here: Worl
     kept = ["192.0.2.7/32", "2001:db8::/32"]
     assert (answer.status_code, answer.json()["sources"]) == (200, kept)
     assert (await here.client.post(path, json={}, headers=city)).json()["sources"] == kept
-    for wrong in (["a host"], ["192.0.2.7/24"], [f"10.0.0.{n}" for n in range(65)], "192.0.2.7"):
+    for wrong in (
+        ["a host"],
+        [False],
+        ["192.0.2.7/24"],
+        [f"10.0.0.{n}" for n in range(65)],
+        "192.0.2.7",
+    ):
         refused = await here.client.post(path, json={"sources": wrong}, headers=city)
         assert refused.status_code == 422, refused.text
     assert (await here.client.post(path, json={"sources": []}, headers=city)).json()[

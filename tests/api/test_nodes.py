@@ -63,6 +63,8 @@ async def test_only_operators_have_nodes(here: World, method: str, path: str, js
         ({"address": 7}, "address"),
         ({"cores": 0}, "cores"),
         ({"prefixes": ["10.0.0.1/8"]}, "prefixes"),
+        ({"prefixes": [False]}, "prefixes"),
+        ({"prefixes": [7]}, "prefixes"),
         ({"pool": "No"}, "pool"),
         ({"ports": [20000, 20001]}, "ports"),
         ({"ports": [20000]}, "ports"),

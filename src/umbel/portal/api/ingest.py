@@ -3,14 +3,14 @@
 from typing import Annotated, Any
 
 from fastapi import Header, Request, Response
-from pydantic import BaseModel, Field, IPvAnyNetwork
+from pydantic import BaseModel, Field
 
 from umbel.delivery.model import IngestPoint
 from umbel.kit.errors import UnsupportedMediaType
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
 from umbel.portal.api.resource import Resource
-from umbel.portal.api.shapes import Given
+from umbel.portal.api.shapes import Given, IpNetwork
 
 router = Resource(prefix="/api/v1/events/{event_id}", tags=["ingest"])
 
@@ -35,7 +35,7 @@ class IngestIn(Given):
     """IP addresses and prefixes of the encoders that push RTP or MPEG-TS, which have no key. An
     empty list: the first host that sends publishes. Left out: as it was."""
 
-    sources: Annotated[list[IPvAnyNetwork], Field(max_length=64)] | None = None
+    sources: Annotated[list[IpNetwork], Field(max_length=64)] | None = None
 
 
 class IngestOut(BaseModel):

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 from fastapi import Body
-from pydantic import AfterValidator, BaseModel, Field, IPvAnyNetwork
+from pydantic import AfterValidator, BaseModel, Field
 
 from umbel.compute.model import DEFAULT_POOL, HostUsage, Node, NodeKind, NodeState, Scheduling
 from umbel.compute.service import PortRange, PowerEntry
@@ -15,7 +15,7 @@ from umbel.network.documents import AddedSite, LinkEndEntry, SwitchEntry
 from umbel.network.model import Link
 from umbel.portal import auth
 from umbel.portal.api.resource import Resource
-from umbel.portal.api.shapes import Given, NodeName
+from umbel.portal.api.shapes import Given, IpNetwork, NodeName
 from umbel.portal.ports import System
 
 router = Resource(prefix="/api/v1/nodes", tags=["nodes"])
@@ -52,7 +52,7 @@ class NodeIn(Given):
     cores: Amount = Node.cores
     memory_mb: Amount = Node.memory_mb
     mbps: Amount = Node.mbps
-    prefixes: Annotated[tuple[IPvAnyNetwork, ...], Field(max_length=1000)] = ()
+    prefixes: Annotated[tuple[IpNetwork, ...], Field(max_length=1000)] = ()
     pool: PoolName = DEFAULT_POOL
     ports: PortRange | None = None
     watts: PowerEntry | None = None

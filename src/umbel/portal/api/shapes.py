@@ -8,7 +8,15 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    StrictBool,
+)
 
 from umbel.catalogue import rules
 from umbel.catalogue.model import (
@@ -50,6 +58,14 @@ def _near(given: datetime) -> datetime:
     return given
 
 
+def _text(given: object) -> object:
+    if isinstance(given, str):
+        return given
+    raise ValueError("an IP address or a prefix, as text")
+
+
+IpNetwork = Annotated[IPvAnyNetwork, BeforeValidator(_text)]
+"""An address or a prefix. Pydantic alone takes numbers, too: `false` would be 0.0.0.0/32."""
 Time = Annotated[datetime, BeforeValidator(_rfc3339), AfterValidator(_near)]
 Name = Annotated[str, Field(min_length=1, max_length=rules.MOST_NAME)]
 Title = Annotated[str, Field(min_length=1, max_length=rules.MOST_TITLE)]
