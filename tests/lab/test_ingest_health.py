@@ -73,6 +73,19 @@ async def test_what_is_lost_on_the_way_is_counted(here: Lab, protocol: str, ever
     assert here.desk.state("ev_lab").packet_loss == 0.0
 
 
+async def test_packets_that_srt_repeats_are_not_expected_twice(here: Lab) -> None:
+    """A third is lost, also of those that are sent again."""
+    rate = ("-b:v", "3M", "-minrate", "3M", "-x264-params", "nal-hrd=cbr")
+    source = live(*PLAIN_H264, *rate, audio=False)
+    async with link(here, "srt", 3) as way, encoder(*source, *output("srt", way.port)):
+        await here.until(lambda: way.passed + way.lost >= 2 * ENOUGH, "packets")
+
+        def share() -> float:
+            return here.desk.state("ev_lab").packet_loss
+
+        await here.until(lambda: 0.29 < share() < 0.4, f"a loss of a third, not {share()}")
+
+
 async def test_rtmp_loses_nothing(here: Lab) -> None:
     url = f"{here.urls['rtmp']}/{KEY}"
     async with encoder(*live(*PLAIN_H264, audio=False), "-f", "flv", url):

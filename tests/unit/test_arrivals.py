@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.media.ingest.arrivals import DatagramCounter, TsCounter
+from umbel.media.ingest.arrivals import DatagramCounter, TsCounter, srt_arrived
 from umbel.media.rtp import packet as rtp
 from umbel.media.rtp.arrivals import Arrived, LossWindow, RtpCounter
 
@@ -46,6 +46,25 @@ def test_many_sources_are_counted_and_few_are_kept() -> None:
         for sequence in (1, 2, 4):
             counter.count(rtp_packet(sequence, ssrc))
     assert counter.arrived == Arrived(expected=200, lost=50)
+
+
+def srt_stats(*callers: tuple[int, int]) -> str:
+    """As GStreamer writes structures within a structure."""
+    each = ", ".join(
+        "(structure)application/x-srt-statistics\\,"
+        f"\\ packets-received\\=\\(gint64\\){came}\\,"
+        f"\\ packets-received-lost\\=\\(int\\){lost}\\;"
+        for came, lost in callers
+    )
+    return f"application/x-srt-statistics, callers=(GValueArray)< {each} >, bytes-received=(int)9;"
+
+
+def test_what_srt_sends_again_is_not_expected_twice() -> None:
+    """libsrt counts it among what came: of 300, a third was lost first, and came then."""
+    assert srt_arrived(srt_stats((300, 100))) == Arrived(expected=300, lost=100)
+    assert srt_arrived(srt_stats((300, 100), (50, 0))) == Arrived(expected=350, lost=100)
+    assert srt_arrived(srt_stats((2, 9))) == Arrived(expected=9, lost=9), "they have yet to come"
+    assert srt_arrived("application/x-srt-statistics;") == Arrived()
 
 
 def ts(pid: int, counter: int, *, field: bytes = b"", payload: bool = True) -> bytes:

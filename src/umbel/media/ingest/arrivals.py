@@ -1,14 +1,28 @@
 """How many datagrams of an encoder are lost on the way: RTP, or MPEG-TS (ISO/IEC 13818-1). Pure.
 
-In: datagrams as they came. Out: how many packets were expected and lost. Neighbour: rtp/arrivals.py
-counts RTP.
+In: datagrams as they came; of SRT, what GStreamer counts. Out: how many packets were expected and
+lost. Neighbour: rtp/arrivals.py counts RTP.
 """
+
+import re
 
 from umbel.media.rtp.arrivals import Arrived, RtpCounter
 
 _TS_BYTES = 188
 _TS_SYNC = 0x47
 _NULL_PID = 0x1FFF
+
+
+# GStreamer writes these out of libsrt's pktRecvTotal and pktRcvLossTotal.
+_SRT_CAME = re.compile(r"packets-received\\?=\\?\(gint64\\?\)(\d+)")
+_SRT_LOST = re.compile(r"packets-received-lost\\?=\\?\(int\\?\)(\d+)")
+
+
+def srt_arrived(stats: str) -> Arrived:
+    """What the text of `stats` of GStreamer's srtsrc says of its callers. A packet that was lost is
+    asked for again, and when it comes it is among those that came: it is not added once more."""
+    came, lost = (sum(map(int, one.findall(stats))) for one in (_SRT_CAME, _SRT_LOST))
+    return Arrived(expected=max(came, lost), lost=lost)
 
 
 class TsCounter:

@@ -82,8 +82,9 @@ class Worker:
         elif kind == "kick" and self._srt is not None:
             self._srt.kick()
         elif kind == "stats" and self._srt is not None:
-            expected, lost = self._srt.counted()
-            self._tell({"event": "stats", "expected": expected, "lost": lost})
+            arrived = self._srt.arrived()
+            message = {"event": "stats", "expected": arrived.expected, "lost": arrived.lost}
+            self._tell(message)
         elif kind == "key" and self._intake is not None:
             self._intake.request_key()
 

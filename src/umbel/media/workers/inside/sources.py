@@ -3,7 +3,6 @@
 FLV is read without GStreamer (1.22 knows no enhanced tags); MPEG-TS, RTP and SRT by it.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -13,12 +12,14 @@ from umbel.kit.errors import UmbelError
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.media.ingest import codecs, flv
 from umbel.media.ingest.aligner import Aligner
+from umbel.media.ingest.arrivals import srt_arrived
 from umbel.media.ingest.av1 import Av1Reader, MalformedAv1
 from umbel.media.ingest.codecs import Codec
 from umbel.media.ingest.flv import FlvMedia, PayloadKind
 from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.ingest.timeline import Unwrapped
 from umbel.media.rtp import h264
+from umbel.media.rtp.arrivals import Arrived
 from umbel.media.rtp.packet import HEADER_BYTES, MalformedPacket, RtpPacket, is_rtcp, payload_type
 from umbel.media.workers.frames import FrameReader
 from umbel.media.workers.inside.encoder import Frame
@@ -51,8 +52,6 @@ _SRT = (
     "srtsrc name=srt uri={uri} authentication=true keep-listening=true"
     f" latency={_SRT_LATENCY_MS} ! " + sink("out")
 )
-_SRT_CAME = re.compile(r"packets-received\\?=\\?\(gint64\\?\)(\d+)")
-_SRT_LOST = re.compile(r"packets-received-lost\\?=\\?\(int\\?\)(\d+)")
 Fail = Callable[[str], None]
 Refuse = Callable[[UmbelError], None]
 
@@ -329,13 +328,11 @@ class SrtListener:
         self._refusals.take(source, now_s)
         return False
 
-    def counted(self) -> tuple[int, int]:
+    def arrived(self) -> Arrived:
         """How many packets of the caller SRT expected, and how many of them were lost at first; it
         asks for these again."""
         # As text: PyGObject 3.50 frees the callers' structures before they can be read.
-        text = self._pipeline.get("srt").get_property("stats").to_string()
-        lost = sum(map(int, _SRT_LOST.findall(text)))
-        return sum(map(int, _SRT_CAME.findall(text))) + lost, lost
+        return srt_arrived(self._pipeline.get("srt").get_property("stats").to_string())
 
     def kick(self) -> None:
         """Disconnect the caller and listen again."""
