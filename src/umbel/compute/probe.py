@@ -2,6 +2,8 @@
 
 import asyncio
 
+from umbel.kit import hosts
+
 _ENOUGH = 1024
 
 
@@ -26,7 +28,7 @@ async def _connect(address: str, port: int) -> None:
 async def _status(address: str, port: int, path: str) -> bytes:
     reader, writer = await asyncio.open_connection(address, port, limit=_ENOUGH)
     try:
-        host = f"[{address}]" if ":" in address else address
+        host = hosts.in_url(address)
         request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
         writer.write(request.encode())
         # "HTTP/1.1 200 OK": the second word is all that counts.

@@ -47,6 +47,11 @@ def check(text: str) -> str:
     return text
 
 
+def in_url(host: str) -> str:
+    """As a URL names the host: IPv6 addresses in brackets (RFC 3986, section 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
 def resolve(host: str, field: str = "") -> str:
     """The IP address that a host name or an address stands for; of several the lowest IPv4 one,
     or the lowest IPv6 one, so that each instance gets the same. `field` is a request's. Blocks.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from umbel.kit import secret_tls
+from umbel.kit import hosts, secret_tls
 from umbel.kit.errors import UmbelError, Unavailable
 from umbel.media.model import Server
 from umbel.media.rpc import faults
@@ -144,7 +144,7 @@ class Channel:
 
 
 def _way(server: Server) -> tuple[str, ssl.SSLContext | None]:
-    host = f"[{server.address}]" if ":" in server.address else server.address
+    host = hosts.in_url(server.address)
     if not server.tls_port:
         return f"ws://{host}:{server.control_port}/kurento", None
     context = secret_tls.client_context(server.secret)

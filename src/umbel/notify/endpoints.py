@@ -30,7 +30,7 @@ class Endpoint(NamedTuple):
     @property
     def netloc(self) -> str:
         """The host with the port, unless it is the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = hosts.in_url(self.host)
         is_usual = _PORTS[self.scheme] == self.port
         return host if is_usual else f"{host}:{self.port}"
 

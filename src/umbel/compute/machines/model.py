@@ -89,8 +89,7 @@ class SshTarget:
     port: int = 22
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.user}@{host}:{self.port}"
+        return f"{self.user}@{hosts.in_url(self.host)}:{self.port}"
 
 
 def parse_target(text: str) -> SshTarget:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from umbel.kit import secret_tls
+from umbel.kit import hosts, secret_tls
 from umbel.kit.errors import Unavailable
 from umbel.media.model import Server
 from umbel.media.replay import messages
@@ -74,8 +74,7 @@ class ReplayClient:
         if not server.is_private:
             raise EdgeSilent("The edge was started by an earlier version.")
         http = await self._client(server)
-        host = f"[{server.address}]" if ":" in server.address else server.address
-        url = f"https://{host}:{server.tls_port}{path}"
+        url = f"https://{hosts.in_url(server.address)}:{server.tls_port}{path}"
         try:
             async with (
                 asyncio.timeout(_LONGEST_S),

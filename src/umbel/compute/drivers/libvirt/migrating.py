@@ -17,6 +17,7 @@ from umbel.compute.drivers.libvirt.domain_copy import at_target
 from umbel.compute.drivers.libvirt.guest import GuestRecord
 from umbel.compute.hypervisors.model import Hypervisor
 from umbel.compute.model import MoveProgress, MoveResult
+from umbel.kit import hosts
 
 _MIB = 2**20
 _ALWAYS = (
@@ -61,7 +62,7 @@ def copy(
         ),
     }
     if there.copies.address:
-        parameters[libvirt.VIR_MIGRATE_PARAM_URI] = f"tcp://{_host(there.copies.address)}"
+        parameters[libvirt.VIR_MIGRATE_PARAM_URI] = f"tcp://{hosts.in_url(there.copies.address)}"
     if transfer.is_live:
         domain.migrateSetMaxDowntime(_SHORT_GAP_MS, 0)
         flags |= _LIVE
@@ -125,7 +126,3 @@ def look(source: "libvirt.virConnect", guest: GuestRecord) -> MoveProgress | Non
         mbps=per_s * 8 / 1e6,
         dirty_mbps=job.get(libvirt.VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE, 0) * page * 8 / 1e6,
     )
-
-
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
