@@ -7,7 +7,7 @@ from support.clocks import SetClock
 from support.recorded import Reel, film
 from support.recorded_event import NOW_S, RecordedEvent, place_of
 from umbel.kit.db import Database
-from umbel.recordings.model import NoSuchPiece
+from umbel.media.replay.pieces import NoSuchPiece
 from umbel.recordings.storyboards.service import spread, vtt
 
 

@@ -10,9 +10,10 @@ import math
 from umbel.catalogue.model import Event, NoSuchEvent, NoSuchUser
 from umbel.catalogue.visibility.model import PassPhraseNeeded, Watcher
 from umbel.catalogue.visibility.rules import watch_right
-from umbel.kit.errors import Forbidden, Unauthenticated
+from umbel.kit.errors import Unauthenticated
 from umbel.kit.tokens import REPLAY, Claims, TokenForeign, TokenInvalid
 from umbel.media.replay import grants
+from umbel.media.replay.grants import GrantEnded
 from umbel.portal import auth
 from umbel.portal.ports import System
 from umbel.recordings import rights
@@ -21,13 +22,6 @@ from umbel.recordings.rights import Right, RightKind
 
 GRANT_S = 12 * 3600.0
 """Longer than somebody watches."""
-
-
-class GrantEnded(Forbidden):
-    """This may not be played any more: it was deleted, its link was revoked, or the event is not
-    open to you any more. Open its page again."""
-
-    code = "umbel.grant_ended"
 
 
 def grant(

@@ -1,11 +1,12 @@
 """Captions on the timeline of what somebody may play."""
 
 from umbel.catalogue.captions.model import Caption
+from umbel.media.replay.pieces import NoSuchPiece
 from umbel.portal.ports import System
 from umbel.recordings import captions, subtitles
 from umbel.recordings.captions import Shown
 from umbel.recordings.indexes import Index
-from umbel.recordings.model import Extent, NoReplay, NoSuchPiece, NothingRecorded
+from umbel.recordings.model import Extent, NoReplay, NothingRecorded
 
 
 async def of(system: System, index: Index) -> list[Shown]:

@@ -11,17 +11,16 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from umbel.kit.clock import Clock
 from umbel.kit.controller import Controller
 from umbel.kit.db import Database
 from umbel.kit.errors import UmbelError, Unavailable
 from umbel.media.ports import ReplayCaches
 from umbel.media.replay import grants
 from umbel.media.replay.messages import MOST_USED, Orders, Report
-from umbel.media.replay.pieces import Piece, PieceUnknown, Span
+from umbel.media.replay.pieces import NoSuchPiece, Piece, Span
 from umbel.recordings import store
 from umbel.recordings.giving import Giving
-from umbel.recordings.model import Extent, NoSuchPiece, NoSuchRecording, NothingRecorded
+from umbel.recordings.model import Extent, NoSuchRecording, NothingRecorded
 from umbel.recordings.ports import ReplayEdge, RunningReplayEdges
 from umbel.recordings.replays import Replays
 
@@ -34,7 +33,7 @@ _LOOK_S = 1.0
 _RETRY_S = 1.0
 _SYNC_S = 15.0
 _MOST_UNCHECKED = 4_000
-_UNKNOWN = (NoSuchPiece, NoSuchRecording, NothingRecorded, PieceUnknown)
+_UNKNOWN = (NoSuchPiece, NoSuchRecording, NothingRecorded)
 
 
 @dataclass(kw_only=True)
@@ -56,7 +55,6 @@ class Feeding:
     replays: Replays
     edges: RunningReplayEdges
     caches: ReplayCaches
-    clock: Clock
     home: str = ""
     _known: Mapping[str, ReplayEdge] = field(default_factory=dict)
     _fed: dict[str, _Fed] = field(default_factory=dict)

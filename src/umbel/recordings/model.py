@@ -66,12 +66,6 @@ class NoSuchShare(NotFound):
     code = "umbel.no_such_share"
 
 
-class NoSuchPiece(NotFound):
-    """The recording has no such file."""
-
-    code = "umbel.no_such_piece"
-
-
 class CaptureState(Enum):
     """Whether more is to come."""
 

@@ -10,10 +10,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import groupby
 
-from umbel.media.replay.pieces import Span
+from umbel.media.replay.pieces import NoSuchPiece, Span
 from umbel.recordings import mp4, playlists
 from umbel.recordings.indexes import Index, Indexes
-from umbel.recordings.model import Extent, NoSuchPiece, Segment
+from umbel.recordings.model import Extent, Segment
 from umbel.repository.service import Repository
 
 

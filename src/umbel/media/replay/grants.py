@@ -7,9 +7,17 @@ end. The front end and edges read the same tokens. Neighbour: `portal.grants` ma
 import hashlib
 from dataclasses import dataclass, field
 
+from umbel.kit.errors import Forbidden
 from umbel.kit.tokens import Claims, TokenInvalid
 
 _ID_LENGTH = 32
+
+
+class GrantEnded(Forbidden):
+    """This may not be played any more: it was deleted, its link was revoked, or the event is not
+    open to you any more. Open its page again."""
+
+    code = "umbel.grant_ended"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

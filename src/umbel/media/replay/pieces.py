@@ -1,6 +1,6 @@
 """The pieces of a replay: segments and the initialisation sections that they need. Pure.
 
-In: names as they are in playlists. Out: pieces, or PieceUnknown.
+In: names as they are in playlists. Out: pieces, or NoSuchPiece.
 """
 
 import math
@@ -16,10 +16,10 @@ MOST_PIECE_BYTES = 32 * 2**20
 """More than a recorder's segment has."""
 
 
-class PieceUnknown(NotFound):
-    """The replay has no such piece, or your link does not reach it."""
+class NoSuchPiece(NotFound):
+    """The recording has no such file, or your link does not reach it."""
 
-    code = "umbel.replay_piece_unknown"
+    code = "umbel.no_such_piece"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,8 +45,8 @@ class Span:
 
 
 def parse(capture_id: str, name: str) -> Piece:
-    """The piece of that name. Raises PieceUnknown."""
+    """The piece of that name. Raises NoSuchPiece."""
     found = _NAME.fullmatch(name)
     if found is None or found[3] != _ENDINGS[found[1]] or not _CAPTURE.fullmatch(capture_id):
-        raise PieceUnknown
+        raise NoSuchPiece
     return Piece(capture_id=capture_id, kind=found[1], number=int(found[2]))

@@ -22,7 +22,7 @@ from umbel.media.rpc.sessions import Call, Delivery, Sessions
 from umbel.media.server import web
 from umbel.media.server.dispatch import Dispatcher
 from umbel.media.server.metrics import Metrics
-from umbel.media.server.replays import ReplayControl, SecretWrong
+from umbel.media.server.replays import ReplayControl
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ def control_app(
 
     async def kurento(socket: WebSocket) -> None:
         if not _knows(socket, secret):
-            await socket.send_denial_response(web.error_response(SecretWrong()))
+            await socket.send_denial_response(web.error_response(web.SecretWrong()))
             return
         await socket.accept()
         await links.serve(socket, dispatcher)
@@ -111,10 +111,8 @@ def control_app(
 
 
 def _knows(socket: WebSocket, secret: str) -> bool:
-    scheme, _, given = socket.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        given = socket.query_params.get("secret", "")
-    return hmac.compare_digest(given.strip().encode(), secret.encode())
+    given = web.bearer(socket) or socket.query_params.get("secret", "").strip()
+    return hmac.compare_digest(given.encode(), secret.encode())
 
 
 async def _read(socket: WebSocket) -> str | bytes:

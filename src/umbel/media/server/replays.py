@@ -16,53 +16,22 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from umbel.kit.clock import Clock
-from umbel.kit.errors import Invalid, TooLarge, Unauthenticated
-from umbel.kit.tokens import REPLAY, TokenExpired, Verifier
+from umbel.kit.errors import Invalid
+from umbel.kit.tokens import REPLAY, Verifier
 from umbel.media.io.replay_cache import Reading, ReplayCache, ReplayElsewhere
 from umbel.media.replay import grants, messages, pieces
-from umbel.media.replay.grants import ReplayGrant
 from umbel.media.replay.pieces import MOST_PIECE_BYTES, Span
 from umbel.media.server import web
+from umbel.media.server.verified_tokens import VerifiedTokens
 
-_MOST_KNOWN = 20_000
 _MEDIA_TYPE = "video/mp4"
 _FOR_EVER = "private, max-age=86400, immutable"
-
-
-class SecretWrong(Unauthenticated):
-    """The secret of the control channel is wrong."""
-
-    code = "umbel.media_secret_wrong"
 
 
 class SpanInvalid(Invalid):
     """`began_s` and `ended_s` are finite numbers, the smaller one first."""
 
     code = "umbel.replay_span_invalid"
-
-
-class Grants:
-    """Checking a signature costs as much as sending a small piece: once per token is enough."""
-
-    def __init__(self, verifier: Verifier, clock: Clock) -> None:
-        self._verifier = verifier
-        self._clock = clock
-        self._known: dict[str, ReplayGrant] = {}
-
-    def of(self, token: str) -> ReplayGrant:
-        """What it grants. Raises TokenMissing, TokenInvalid, TokenExpired, TokenForeign."""
-        now_s = self._clock.now_s()
-        grant = self._known.get(token)
-        if grant is None:
-            claims = self._verifier.verify(token, REPLAY, now_s=now_s)
-            grant = grants.parse(claims, token)
-            if len(self._known) >= _MOST_KNOWN:
-                del self._known[next(iter(self._known))]
-            self._known[token] = grant
-        if grant.expires_s <= now_s:
-            del self._known[token]
-            raise TokenExpired
-        return grant
 
 
 class PieceResponse(Response):
@@ -92,11 +61,11 @@ class ReplayViewers:
 
     def __init__(self, cache: ReplayCache, verifier: Verifier, clock: Clock) -> None:
         self._cache = cache
-        self._grants = Grants(verifier, clock)
+        self._tokens = VerifiedTokens(verifier, REPLAY, clock)
 
     async def get(self, request: Request) -> Response:
         token, name = request.path_params["token"], request.path_params["name"]
-        grant = self._grants.of(token)
+        grant = grants.parse(self._tokens.claims(token), token)
         piece = pieces.parse(grant.capture_id, name)
         try:
             return PieceResponse(self._cache, await self._cache.open(grant, piece))
@@ -123,7 +92,7 @@ class ReplayControl:
 
     async def sync(self, request: Request) -> Response:
         self._check(request)
-        orders = messages.decode_orders(await _body(request, messages.MOST_MESSAGE_BYTES))
+        orders = messages.decode_orders(await web.read_body(request, messages.MOST_MESSAGE_BYTES))
         report = await self._cache.sync(orders)
         return Response(messages.encode_report(report), media_type="application/json")
 
@@ -131,7 +100,7 @@ class ReplayControl:
         self._check(request)
         piece = pieces.parse(request.path_params["capture"], request.path_params["name"])
         span = _span(request)
-        await self._cache.put(piece, span, await _body(request, MOST_PIECE_BYTES))
+        await self._cache.put(piece, span, await web.read_body(request, MOST_PIECE_BYTES))
         return Response(status_code=204)
 
     async def refuse(self, request: Request) -> Response:
@@ -151,7 +120,7 @@ class ReplayControl:
 
     def _check(self, request: Request) -> None:
         if not hmac.compare_digest(web.bearer(request).encode(), self._secret.encode()):
-            raise SecretWrong
+            raise web.SecretWrong
 
 
 def _span(request: Request) -> Span:
@@ -165,12 +134,3 @@ def _span(request: Request) -> Span:
     if not (math.isfinite(began_s) and math.isfinite(ended_s) and began_s <= ended_s):
         raise SpanInvalid
     return Span(began_s=began_s, ended_s=ended_s)
-
-
-async def _body(request: Request, most: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise TooLarge
-    return bytes(body)

@@ -10,11 +10,11 @@ from typing import Any
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from umbel.kit.errors import Invalid, TooLarge, UmbelError, UnsupportedMediaType
+from umbel.kit.errors import Invalid, TooLarge, UmbelError, Unauthenticated, UnsupportedMediaType
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +29,12 @@ _PREFLIGHT: Mapping[str, str] = {
     "access-control-allow-headers": "Authorization, Content-Type, If-Match, Range",
     "access-control-max-age": "86400",
 }
+
+
+class SecretWrong(Unauthenticated):
+    """The secret of the control channel is wrong."""
+
+    code = "umbel.media_secret_wrong"
 
 
 class BodyUnreadable(Invalid):
@@ -102,18 +108,24 @@ async def read_text(request: Request, media_type: str) -> str:
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != media_type:
         raise UnsupportedMediaType(f"send {media_type}", given=given)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BODY_BYTES:
-            raise TooLarge
+    body = await read_body(request, MOST_BODY_BYTES)
     try:
         return body.decode()
     except UnicodeDecodeError as error:
         raise BodyUnreadable from error
 
 
-def bearer(request: Request) -> str:
+async def read_body(request: Request, most: int) -> bytes:
+    """The body of at most so many bytes. Raises TooLarge (413)."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise TooLarge
+    return bytes(body)
+
+
+def bearer(request: HTTPConnection) -> str:
     """The token of `Authorization: Bearer TOKEN`, or empty."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""

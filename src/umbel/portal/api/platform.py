@@ -131,7 +131,4 @@ def _link(of: LinkStatus) -> LinkLoadOut:
 
 
 def _function(of: FunctionStatus, replay_viewers: int) -> FunctionOut:
-    return FunctionOut(
-        **{name: getattr(of, name) for name in FunctionOut.model_fields if hasattr(of, name)},
-        replay_viewers=replay_viewers,
-    )
+    return FunctionOut(**vars(of), replay_viewers=replay_viewers)

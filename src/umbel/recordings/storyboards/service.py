@@ -13,8 +13,9 @@ import structlog
 
 from umbel.kit.db import Database
 from umbel.kit.errors import UmbelError
+from umbel.media.replay.pieces import NoSuchPiece
 from umbel.recordings.indexes import Index
-from umbel.recordings.model import Capture, NoSuchPiece, Picture
+from umbel.recordings.model import Capture, Picture
 from umbel.recordings.storyboards import store
 from umbel.repository.service import Repository, Source
 

@@ -260,8 +260,7 @@ class _WhipPublication:
 
     def arrived(self) -> Arrived:
         """How many of its packets came."""
-        stats = self._server.webrtc.stats()
-        return next((one.arrived for one in stats if one.resource == self._resource), Arrived())
+        return self._server.webrtc.arrived(self._resource)
 
     def packets(self, batch: Packets, now_s: float) -> None:
         if self._target is not None:
