@@ -14,6 +14,7 @@ from support.webrtc_lab import until
 from support.webrtc_udp import UdpClient
 from support.webrtc_wire import CLIENT, Collected
 from umbel.media.io.webrtc_port import UnknownResource, WebRtcPort
+from umbel.media.rtp.arrivals import Arrived
 from umbel.media.rtp.errors import MalformedSdp, UnsupportedCodec
 from umbel.media.rtp.packet import RtpPacket
 from umbel.media.rtp.stream import LiveStream
@@ -135,8 +136,8 @@ async def test_a_publishers_phases_are_told_once() -> None:
     udp = UdpClient(client, (port.address, port.port))
     try:
         udp.check()
-        await until(lambda: len(states) == 1)
-        for sequence in range(3):
+        await until(lambda: len(states) == 1 and client.srtp is not None)
+        for sequence in (0, 1, 3):
             client.send_rtp(
                 RtpPacket(
                     payload_type=H264_TYPE,
@@ -149,7 +150,9 @@ async def test_a_publishers_phases_are_told_once() -> None:
             )
         udp.flush()
         await until(lambda: len(sink.all) == 3)
+        assert port.arrived(answer.resource) == Arrived(expected=4, lost=1)
         port.delete(answer.resource)
+        assert port.arrived(answer.resource) == Arrived()
         phases = [PublishPhase.CONNECTED, PublishPhase.FLOWING, PublishPhase.ENDED]
         assert [one.phase for one in states] == phases
         assert {(one.video, one.audio) for one in states} == {("H264", "OPUS")}

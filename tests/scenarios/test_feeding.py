@@ -14,9 +14,9 @@ from umbel.delivery.replays.model import IDLE_S, ReplayEdgeAt
 from umbel.delivery.replays.service import UNFED_S
 from umbel.kit.errors import Unavailable
 from umbel.media.drivers.fake_replays import FakeReplays
-from umbel.media.io.replay_cache import WAIT_S, ReplayEnded
+from umbel.media.io.replay_cache import WAIT_S
 from umbel.media.model import Server
-from umbel.media.replay.grants import ReplayGrant
+from umbel.media.replay.grants import GrantEnded, ReplayGrant
 from umbel.media.replay.pieces import Piece
 from umbel.recordings.feeding import Feeding
 from umbel.recordings.model import Extent
@@ -43,7 +43,7 @@ class Edges:
 
 def edge_at(function: str) -> ReplayEdgeAt:
     server = Server(function_id=function, address="127.0.9.1", control_port=1, secret="x")
-    return ReplayEdgeAt(function=function, node="pe1", server=server, mbps=1_000.0)
+    return ReplayEdgeAt(server=server, mbps=1_000.0)
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Rig:
         async def is_refused() -> bool:
             try:
                 await self.play(function, who, 0)
-            except ReplayEnded:
+            except GrantEnded:
                 return True
             return False
 
@@ -91,7 +91,6 @@ async def rig(w: World, *functions: str) -> AsyncIterator[Rig]:
         replays=w.system.recordings.replays,
         edges=made.edges,
         caches=made.caches,
-        clock=w.clock,
     )
     running = asyncio.create_task(feeding.run(made.is_ended))
     try:

@@ -13,8 +13,8 @@ from umbel.compute.model import FunctionState, Scheduling
 from umbel.delivery.replays.model import IDLE_S
 from umbel.delivery.replays.service import READY_S
 from umbel.kit.tokens import REPLAY
-from umbel.media.io.replay_cache import WAIT_S, ReplayEnded
-from umbel.media.replay.grants import ReplayGrant, parse
+from umbel.media.io.replay_cache import WAIT_S
+from umbel.media.replay.grants import GrantEnded, ReplayGrant, parse
 from umbel.media.replay.pieces import Piece
 from umbel.portal import grants
 from umbel.recordings.model import Extent
@@ -123,7 +123,7 @@ async def test_who_has_no_right_any_more_is_refused_within_a_round(tmp_path: Pat
         async def is_refused() -> bool:
             try:
                 cache.close(await cache.open(lost, piece))
-            except ReplayEnded:
+            except GrantEnded:
                 return True
             return False
 

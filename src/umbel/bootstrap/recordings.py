@@ -36,7 +36,6 @@ def recording_services(
         replays=made.replays,
         edges=edges,
         caches=context.drivers.replay_caches,
-        clock=context.clock,
         home=context.settings.public_url,
     )
     edges.changed = feeding.look_again

@@ -241,7 +241,7 @@ class DeliveryController:
 
     async def _reserved(self, trees: Mapping[str, Tree]) -> list[Branch]:
         """The functions that run for no stream, whatever is expected."""
-        return [*await self._prepared(trees), *await self._replaying(trees)]
+        return [*await self._prepared(trees), *await self._replaying()]
 
     async def _prepared(self, trees: Mapping[str, Tree]) -> list[Branch]:
         """The idle functions that run in advance."""
@@ -250,17 +250,14 @@ class DeliveryController:
             return []
         return prepared.to_run(rows, self.collector.view(trees), self.collector.instances)
 
-    async def _replaying(self, trees: Mapping[str, Tree]) -> list[Branch]:
+    async def _replaying(self) -> list[Branch]:
         """The edges that viewers of recordings need."""
         now_s = self.clock.now_s()
         if now_s - self._swept_s >= IDLE_S:
             self._swept_s = now_s
             await self.replays.sweep(now_s - IDLE_S)
         loads = await self.replays.loads(now_s - IDLE_S)
-        if not loads:
-            return []
-        stays = partial(node_health.stays, self.collector.compute)
-        return replays.wanted(self.collector.view(trees), loads, stays)
+        return replays.wanted(loads, partial(node_health.stays, self.collector.compute))
 
     async def _announce_drains(self) -> None:
         """Tell viewers which nodes they should leave, again and again while there are any: each

@@ -47,7 +47,5 @@ class ReplayEdgeAt:
     """An edge that serves recordings: how to reach it, and the rate that its node's live viewers
     leave to recordings."""
 
-    function: str
-    node: str
     server: Server
     mbps: float

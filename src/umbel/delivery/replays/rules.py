@@ -52,13 +52,13 @@ def without(view: View, silent: Collection[str]) -> View:
     return replace(view, functions=functions)
 
 
-def wanted(view: View, loads: Iterable[ReplayLoad], stays: Callable[[str], bool]) -> list[Branch]:
-    """The edges that are to run for viewers of recordings: not on nodes that are to become empty,
-    where live viewers have to leave, too."""
+def wanted(loads: Iterable[ReplayLoad], stays: Callable[[str], bool]) -> list[Branch]:
+    """The edges that are to run for viewers of recordings: not on nodes that are gone or are to
+    become empty, where live viewers have to leave, too."""
     found = {
         load.function: Branch(function=load.function, role=EDGE, node=load.edge_node)
         for load in loads
-        if load.edge_node in view.nodes and stays(load.edge_node)
+        if stays(load.edge_node)
     }
     return list(found.values())
 

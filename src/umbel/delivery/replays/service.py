@@ -28,6 +28,7 @@ from umbel.delivery.replays.model import (
 from umbel.delivery.replays.store import ReplayStore
 from umbel.delivery.trees.grafting import leaf
 from umbel.delivery.trees.view import NoCapacity
+from umbel.kit import hosts
 from umbel.kit.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -97,8 +98,6 @@ class ReplayEdges:
         mbps = rules.allowances(view, [*loads, *kept])
         return {
             function: ReplayEdgeAt(
-                function=function,
-                node=collector.instances[function].node,
                 server=collector.server(function),
                 mbps=mbps[function],
             )
@@ -188,8 +187,7 @@ class ReplayEdges:
         is_kept = node_health.stays(collector.compute, instance.node)
         if not is_kept or instance.node in collector.unreliable or not instance.ports.get("http"):
             return ""
-        host = f"[{instance.address}]" if ":" in instance.address else instance.address
-        return f"http://{host}:{instance.ports['http']}"
+        return f"http://{hosts.in_url(instance.address)}:{instance.ports['http']}"
 
 
 def _no_viewers(function: str, node: str) -> ReplayLoad:

@@ -32,8 +32,8 @@ class FrameRateMeter:
     def packets(self, batch: Sequence[bytes], _now_s: float = 0.0) -> None:
         """Take packets in order; those that are not H.264 are ignored."""
         for packet in batch:
-            if len(packet) > rtp.HEADER_BYTES and packet[1] & 0x7F == PayloadType.H264:
-                self._picture(int.from_bytes(packet[4:8], "big"))
+            if len(packet) > rtp.HEADER_BYTES and rtp.payload_type(packet) == PayloadType.H264:
+                self._picture(rtp.timestamp_of(packet))
 
     def reset(self) -> None:
         """Another encoder begins."""

@@ -3,14 +3,13 @@
 In: NAL units or a frame, and its time. Out: packets of at most 1200 bytes of payload.
 """
 
-import struct
 from collections.abc import Iterator, Sequence
 
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType, VideoCodec
 from umbel.media.rtp import h264, vp8
+from umbel.media.rtp import packet as rtp
 
 MOST_PAYLOAD_BYTES = 1200
-_HEADER = struct.Struct("!BBHII")
 _UNWANTED = {h264.DELIMITER, h264.END_OF_SEQUENCE, h264.END_OF_STREAM, h264.FILLER}
 _FU_A = 28
 _STEADY_SAMPLES = 96  # 2 ms: what containers with a coarse clock round away
@@ -32,7 +31,7 @@ class _Flow:
     def packet(self, payload: bytes, timestamp: int, *, marker: bool) -> bytes:
         self._sequence = (self._sequence + 1) & 0xFFFF
         second = self._payload_type | (0x80 if marker else 0)
-        return _HEADER.pack(0x80, second, self._sequence, timestamp, self._ssrc) + payload
+        return rtp.build_header(second, self._sequence, timestamp, self._ssrc) + payload
 
 
 class VideoPacker:
@@ -74,7 +73,7 @@ class AudioPacker:
     def _steady(self, timestamp: int) -> int:
         if self._expected is None:
             return timestamp
-        away = (timestamp - self._expected + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+        away = rtp.timestamp_ahead(timestamp, self._expected)
         return self._expected if abs(away) <= _STEADY_SAMPLES else timestamp
 
 

@@ -17,13 +17,13 @@ from typing import IO
 import structlog
 
 from umbel.kit.clock import Clock
-from umbel.kit.errors import Forbidden, UmbelError, Unavailable
+from umbel.kit.errors import UmbelError, Unavailable
 from umbel.kit.signal import Signal
 from umbel.media.replay.allowance import Allowance
 from umbel.media.replay.blocks import Blocks, Kept
-from umbel.media.replay.grants import ReplayGrant
+from umbel.media.replay.grants import GrantEnded, ReplayGrant
 from umbel.media.replay.messages import MOST_NAMED, MOST_USED, MOST_WANTED, Orders, Report
-from umbel.media.replay.pieces import Piece, PieceUnknown, Span
+from umbel.media.replay.pieces import NoSuchPiece, Piece, Span
 
 log = structlog.get_logger(__name__)
 
@@ -36,13 +36,6 @@ MOST_ACTIVE = 256
 MOST_OF_GRANT = 8
 _MOST_LACKING = 256
 _MOST_GRANTS = 4_096
-
-
-class ReplayEnded(Forbidden):
-    """This may not be played any more: it was deleted, its link was revoked, or the event is not
-    open to you any more. Open its page again."""
-
-    code = "umbel.replay_ended"
 
 
 class ReplayElsewhere(Unavailable):
@@ -112,7 +105,7 @@ class ReplayCache:
     # -- viewers --------------------------------------------------------------------------------
 
     async def open(self, grant: ReplayGrant, piece: Piece) -> Reading:
-        """The piece, if the grant reaches it. Raises PieceUnknown, ReplayEnded, ReplayElsewhere."""
+        """The piece, if the grant reaches it. Raises NoSuchPiece, GrantEnded, ReplayElsewhere."""
         self._enter(grant)
         try:
             reading, span = await self._found(grant, piece)
@@ -169,9 +162,6 @@ class ReplayCache:
             wanted=wanted,
             captures=self._next_captures(),
             used=tuple(used.values()),
-            hits=self.counts.hits,
-            misses=self.counts.misses,
-            kept_bytes=self.kept_bytes,
         )
 
     async def put(self, piece: Piece, span: Span, body: bytes) -> None:
@@ -206,7 +196,7 @@ class ReplayCache:
         """There is no such piece, or it cannot be given now."""
         lacking = self._lacking.pop(piece, None)
         if lacking is not None and not lacking.coming.done():
-            lacking.coming.set_exception(PieceUnknown() if is_unknown else self._elsewhere())
+            lacking.coming.set_exception(NoSuchPiece() if is_unknown else self._elsewhere())
 
     def stop(self) -> None:
         """Viewers who wait or come are the front end's from now on; those who read go on."""
@@ -241,9 +231,9 @@ class ReplayCache:
     def _refusal(self, grant: ReplayGrant, reading: Reading, span: Span) -> UmbelError | None:
         """Why the piece is not for this viewer, or not now."""
         if grant.id in self._ended:
-            return ReplayEnded()
+            return GrantEnded()
         if not grant.covers(span.began_s, span.ended_s):
-            return PieceUnknown()
+            return NoSuchPiece()
         if not self._allowance.take(reading.size, self.clock.monotonic_s()):
             return self._elsewhere()
         return None
@@ -288,7 +278,7 @@ class ReplayCache:
 
     def _enter(self, grant: ReplayGrant) -> None:
         if grant.id in self._ended:
-            raise ReplayEnded
+            raise GrantEnded
         is_full = self._active.total() >= MOST_ACTIVE or self._active[grant.id] >= MOST_OF_GRANT
         if is_full or self.capacity_bytes <= 0:
             raise self._elsewhere()

@@ -18,6 +18,7 @@ import structlog
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.errors import NotFound
 from umbel.media.ports import PacketSink
+from umbel.media.rtp.arrivals import Arrived
 from umbel.media.rtp.packet import MalformedPacket
 from umbel.media.rtp.stream import LiveStream
 from umbel.media.webrtc import answer, ice, negotiate, reports, sdp
@@ -155,6 +156,13 @@ class WebRtcPort:
             entry.peer.request_picture(self.now_s())
             self._settle(entry, self.now_s())
 
+    def arrived(self, resource: str) -> Arrived:
+        """How many of a publisher's packets came; nothing where it is gone."""
+        entry = self._entries.get(resource)
+        if entry is None or not isinstance(entry.peer, Publisher):
+            return Arrived()
+        return entry.peer.arrived
+
     def delete(self, resource: str) -> None:
         """End a client's session. Raises UnknownResource."""
         entry = self._entry(resource)
@@ -181,11 +189,8 @@ class WebRtcPort:
     def send(self, datagrams: Sequence[bytes], runs: Iterable[Run], address: Address) -> None:
         """Send datagrams, each run with one system call where the kernel can do that."""
         for start, stop in runs:
-            if (
-                stop - start > 1
-                and self._takes_segments
-                and self._send_run(datagrams[start:stop], address)
-            ):
+            is_run = stop - start > 1 and self._takes_segments
+            if is_run and self._send_run(datagrams[start:stop], address):
                 continue
             for datagram in datagrams[start:stop]:
                 self._send_one(datagram, address)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from umbel.kit.errors import Invalid
 from umbel.media.replay import pieces
-from umbel.media.replay.pieces import Piece, PieceUnknown
+from umbel.media.replay.pieces import NoSuchPiece, Piece
 
 T = TypeVar("T")
 MOST_WANTED = 64
@@ -46,15 +46,12 @@ class Orders:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What an edge says: pieces it lacks, captures of which it keeps something, the tokens of the
-    grants that were used since the last report, and counters."""
+    """What an edge says: pieces it lacks, captures of which it keeps something, and the tokens of
+    the grants that were used since the last report."""
 
     wanted: tuple[Piece, ...] = ()
     captures: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
-    hits: int = 0
-    misses: int = 0
-    kept_bytes: int = 0
 
 
 def encode_orders(orders: Orders) -> bytes:
@@ -91,9 +88,6 @@ def encode_report(report: Report) -> bytes:
         "wanted": [[one.capture_id, one.name] for one in report.wanted],
         "captures": report.captures,
         "used": report.used,
-        "hits": report.hits,
-        "misses": report.misses,
-        "kept_bytes": report.kept_bytes,
     }
     return json.dumps(body).encode()
 
@@ -105,9 +99,6 @@ def decode_report(body: bytes) -> Report:
         wanted=_list(given.get("wanted", ()), _piece, MOST_WANTED),
         captures=_names(given.get("captures", ())),
         used=_list(given.get("used", ()), _token, MOST_USED),
-        hits=_count(given.get("hits", 0)),
-        misses=_count(given.get("misses", 0)),
-        kept_bytes=_count(given.get("kept_bytes", 0)),
     )
 
 
@@ -145,17 +136,11 @@ def _token(given: object) -> str:
     return given
 
 
-def _count(given: object) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise ReplayMessageMalformed
-    return given
-
-
 def _piece(given: object) -> Piece:
     words = _list(given, _text, 2)
     if len(words) != 2:
         raise ReplayMessageMalformed
     try:
         return pieces.parse(*words)
-    except PieceUnknown as error:
+    except NoSuchPiece as error:
         raise ReplayMessageMalformed from error

@@ -27,9 +27,6 @@ class Arrived:
         return Arrived(expected=self.expected + other.expected, lost=self.lost + other.lost)
 
 
-NOTHING = Arrived()
-
-
 class RtpCounter:
     """Counts RTP by the sequence numbers of each source; of several, the newest eight."""
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from umbel.media.rtp.arrivals import NOTHING, Arrived
 from umbel.media.webrtc.publisher import Publisher
 from umbel.media.webrtc.transport import TransportState
 from umbel.media.webrtc.viewer import Viewer
@@ -38,8 +37,7 @@ class PublishState:
 
 @dataclass(frozen=True, kw_only=True)
 class PeerStats:
-    """One client. `packets` and `octets` were sent to a viewer, or came from a publisher, of whose
-    packets so many `arrived` at the first attempt."""
+    """One client. `packets` and `octets` were sent to a viewer, or came from a publisher."""
 
     resource: str
     session: str
@@ -53,7 +51,6 @@ class PeerStats:
     pictures_requested: int = 0
     fraction_lost: float = 0.0
     round_trip_s: float | None = None
-    arrived: Arrived = NOTHING
 
 
 def phase_of(publisher: Publisher) -> PublishPhase | None:
@@ -88,8 +85,7 @@ def stats_of(peer: Viewer | Publisher, *, resource: str, session: str) -> PeerSt
         octets=0,
     )
     if isinstance(peer, Publisher):
-        received, octets = peer.received, peer.octets
-        return replace(common, packets=received, octets=octets, arrived=peer.arrived)
+        return replace(common, packets=peer.received, octets=peer.octets)
     packets, octets = peer.counts
     return replace(
         common,
