@@ -228,7 +228,7 @@ class Plans:
         except (IllegalTransition, NoSuchPlan):
             return False
         except Unavailable as error:
-            log.warning("plan not stored", plan=plan_id, event=event.value, reason=error.message)
+            log.warning("plan not stored", plan=plan_id, change=event.value, reason=error.message)
             return False
         return True
 

@@ -60,7 +60,7 @@ class Sender:
                     has_moved = self.positions[event_id] - begun_s > _PROGRESS_S
                     failures = 1 if has_moved else failures + 1
                     await self._keep(event_id, problem=_problem(error))
-                    log.warning("playout interrupted", event=event_id, code=error.code)
+                    log.warning("playout interrupted", event_id=event_id, code=error.code)
                     if failures > _MOST_FAILURES:
                         await self._finish(event_id, PlayoutEvent.FAIL)
                         return
@@ -81,7 +81,7 @@ class Sender:
                     # First: after a crash in between, the file's end is sent again.
                     await self.end_event(event_id)
                 await self._finish(event_id, PlayoutEvent.END)
-                log.info("playout ended", event=event_id, file=playout.file_id)
+                log.info("playout ended", event_id=event_id, file=playout.file_id)
                 return
         except _Stopped:
             return

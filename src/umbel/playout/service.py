@@ -180,7 +180,7 @@ class Playouts:
         if playout.on_schedule and event.starts_s <= now_s:
             self._starts.pop(event.id, None)
             await self.start(event)
-            log.info("playout started by the calendar", event=event.id, file=playout.file_id)
+            log.info("playout started by the calendar", event_id=event.id, file=playout.file_id)
 
     async def _reconcile(self, event_id: str) -> float | None:
         try:
