@@ -31,6 +31,10 @@ NAMED_REQUEST = re.compile(r"\b(GET|POST|PUT|DELETE) (/(?:api|oauth)/[^\s`?\"')]
 NAMED_SETTING = re.compile(r"\bUMBEL_[A-Z_]+\b")
 NAMED_ERROR = re.compile(r"(?:\b(\d{3}) )?`(umbel\.[a-z_]+)`")
 CODE_BLOCK = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
+BOLD = re.compile(r"\*\*([^*]+)\*\*")
+TEXT = re.compile(r"'((?:[^'\\\n]|\\.)+)',?$| (?:one|other): '((?:[^'\\]|\\.)+)'", re.MULTILINE)
+OTHERS_WORDS = {"360p", "Server", "Stream Key"}
+"""What tutorials print in bold and the web app's catalogue has not: a quality, and OBS's fields."""
 MACHINE = re.compile(r"(?<![\w.])/(work|root|home/\w+|tmp/\w+_jobs)\b|\bpytest-of-")
 
 
@@ -290,6 +294,18 @@ def test_the_invariants_of_the_fault_run_have_their_names() -> None:
 def test_pictures_are_small() -> None:
     for picture in (ROOT / "docs" / "images").iterdir():
         assert picture.stat().st_size < 250_000, picture.name
+
+
+@pytest.mark.parametrize("tutorial", ["first-broadcast", "first-event", "first-visit"])
+def test_tutorials_call_buttons_what_pages_call_them(tutorial: str) -> None:
+    catalogue = (ROOT / "web" / "src" / "i18n" / "en.ts").read_text()
+    texts = {line or form for line, form in TEXT.findall(catalogue)}
+    # "Mute (m)" and "Team of {name}" are "Mute" and "Team" in a document.
+    shortened = {re.split(r" \(| of \{", text)[0] for text in texts}
+    document = (ROOT / "docs" / "tutorial" / f"{tutorial}.md").read_text()
+    named = {" ".join(found.split()) for found in BOLD.findall(document)}
+    assert len(named) > 3
+    assert named - texts - shortened - OTHERS_WORDS == set()
 
 
 def test_every_document_is_in_the_index() -> None:
