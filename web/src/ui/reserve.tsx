@@ -34,6 +34,7 @@ export function Reserve({ event, purpose, onChange }: ReserveProps) {
   const purposes = purposesFor(event);
   // What is over can only be taken off the calendar.
   const shown = purposes.length === 0 && purpose !== null ? [purpose] : purposes;
+  if (shown.length === 0 && !error) return null;
   return (
     <div className="reserve">
       {shown.length > 0 && (
