@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.virtual import scenario, until
 from support.world import World, world
-from umbel.catalogue.model import EventEvent, UserRole
+from umbel.catalogue.model import EventEvent, EventState, UserRole
 from umbel.catalogue.reservations.model import Purpose
 from umbel.compute.model import FunctionState, Scheduling
 from umbel.recordings.capturing import TAIL_S
@@ -148,3 +148,29 @@ async def test_a_drained_node_hands_its_recording_over(tmp_path: Path) -> None:
         assert lasted_s - 8.0 <= one.duration_s <= lasted_s + 2.0
         await w.system.recordings.stop("ann", recording.recording.id)
         await until_recorders(w, 0, within_s=TAIL_S + 30.0)
+
+
+@scenario
+async def test_a_recording_that_reaches_the_quota_stops_and_viewers_go_on(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        # The least that can be set lasts a quarter of an hour of these recorders' silence.
+        w.system.recordings.capturing.quota_bytes = 20_000
+        await people(w, "ann", "bob")
+        event = await w.live()
+        ticket = await w.watch(event, "pe4")
+        await w.system.recordings.start("ann", event, from_start=False)
+        await until_kept(w, "ann", 10.0, within_s=30.0)
+
+        async def is_stopped() -> bool:
+            return (await kept(w, "ann")).recording.until_s is not None
+
+        await until(is_stopped, within_s=150.0, why="ann's quota is reached")
+        stopped = await kept(w, "ann")
+        assert stopped.problem == "It was stopped: your recordings take as many bytes as they may."
+        assert stopped.size >= 20_000
+        await until_recorders(w, 0, within_s=TAIL_S + 30.0)
+        assert await w.arrives(ticket)
+        assert (await w.system.catalogue.event(event)).state is EventState.LIVE
+        await w.system.recordings.start("bob", event, from_start=False)
+        await until_kept(w, "bob", 10.0, within_s=30.0)
+        assert await w.arrives(ticket)
