@@ -1,4 +1,4 @@
-"""The front end over a fresh SQLite database, in process."""
+"""The front end over a fresh SQLite database, in process. Recordings have PostgreSQL, too."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,18 +1,31 @@
-"""MyShare over REST: recordings, links to them, replays of events, and who may do what."""
+"""MyShare over REST: recordings, links to them, replays of events, and who may do what; over SQLite
+and PostgreSQL."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support import mp4
-from support.http import World
+from support.http import World, make_system, world
 from support.recorded import Reel, film
 from umbel.catalogue.model import EventEvent
+from umbel.kit.db import Database
 from umbel.portal import grants
 
 MINE = "/api/v1/me/recordings"
 ROLES = ("", "viewer", "city", "club", "operator")
+ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For tables of roles: who may is no question of the database."""
+
+
+@pytest.fixture
+async def here(database: Database, tmp_path: Path) -> AsyncIterator[World]:
+    """The front end over a database of each kind; all other modules here have SQLite."""
+    async with world(make_system(database, tmp_path), static=tmp_path / "no-build") as made:
+        yield made
 
 
 async def call(here: World, method: str, path: str, who: str = "viewer", **given: Any) -> Any:
@@ -118,6 +131,7 @@ async def test_what_is_not_on_air_is_not_recorded(here: World) -> None:
     assert (nothing.status_code, nothing.json()["code"]) == (409, "umbel.nothing_recorded")
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("who", ROLES)
 @pytest.mark.parametrize(
     ("method", "path", "body", "own", "others"),
@@ -150,6 +164,7 @@ async def test_recordings_are_their_owners_alone(
         assert answer.json()["recordings"] == []
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("who", ROLES)
 async def test_only_who_runs_the_event_has_it_recorded_for_everybody(here: World, who: str) -> None:
     event_id, reel = await on_air(here)
