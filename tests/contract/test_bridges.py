@@ -18,7 +18,7 @@ from umbel.network.switching.ports import Bridges
 from umbel.network.topology.sites import Site, Tunnel, Wiring
 
 ABSENT = ovs.absent()
-PATIENCE = Timeouts(answer_s=2.0, first_s=0.05, most_s=0.2)
+PATIENCE = Timeouts(answer_s=6.0, first_s=0.05, most_s=0.2)
 PE1 = Site(
     node="pe1",
     ovsdb="",

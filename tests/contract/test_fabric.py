@@ -51,7 +51,7 @@ class LoopbackWorld:
             source.bind(("127.0.1.1", 0))
             source.sendto(stream.encode(), (sent_to.address, sent_to.port))
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await loop.sock_recv(target, 100) == stream.encode()
 
 

@@ -199,14 +199,20 @@ async def test_a_stream_flows_down_the_tree(rig: Rig) -> None:
     async def at(server: Server) -> StreamState:
         return (await rig.plane.observe(server))["ev1"]
 
-    root = await until(lambda: at(acquirer), lambda s: s.flowing and bool(s.ingest.video))
+    def is_known(state: StreamState) -> bool:
+        return state.flowing and bool(state.ingest and state.ingest.video and state.ingest.audio)
+
+    async def is_reported() -> bool:
+        return ("acq", "ev1") in rig.changes
+
+    root = await until(lambda: at(acquirer), is_known)
     assert root.ingest is not None
     assert root.ingest.protocol == "rtmp"
     assert (root.ingest.video, root.ingest.audio) == ("H.264", "AAC")
     for server in (forwarder, edge):
         state = await until(partial(at, server), lambda s: s.flowing and s.mbps_in > 0)
         assert state.ingest is None
-    assert ("acq", "ev1") in rig.changes
+    await until(is_reported)
     before = {server: (await at(server)).pictures_requested for server in (acquirer, edge)}
 
     async def requested() -> bool:
@@ -218,8 +224,8 @@ async def test_a_stream_flows_down_the_tree(rig: Rig) -> None:
     await rig.stop_publishing(acquirer, "ev1")
     for server in (acquirer, forwarder, edge):
         await until(partial(at, server), lambda s: not s.flowing)
-    assert (await at(acquirer)).ingest.protocol == ""
-    assert ("acq", "ev1") in rig.changes
+    await until(lambda: at(acquirer), lambda s: s.ingest.protocol == "")
+    await until(is_reported)
 
 
 async def test_an_acquirer_reports_from_where_it_takes_a_publisher(rig: Rig) -> None:
@@ -310,7 +316,11 @@ async def test_a_wrong_key_is_refused_and_told(rig: Rig) -> None:
     async def state() -> StreamState:
         return (await rig.plane.observe(acquirer))["ev1"]
 
-    refused = await until(state, lambda s: ("acq", "ev1") in rig.changes)
+    async def is_reported() -> bool:
+        return ("acq", "ev1") in rig.changes
+
+    await until(is_reported)
+    refused = await state()
     assert refused.ingest is not None
     assert refused.ingest.protocol == ""
     assert refused.ingest.error

@@ -148,8 +148,8 @@ async def test_a_service_that_is_gone_or_silent_is_an_outage(web: Rig) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    with pytest.raises(PushUnavailable):
-        await web.pusher.send(web.push(endpoint=f"http://127.0.0.1:{port}/x"))
+        with pytest.raises(PushUnavailable):
+            await web.pusher.send(web.push(endpoint=f"http://127.0.0.1:{port}/x"))
     with pytest.raises(PushUnavailable):
         await web.pusher.send(web.push(endpoint="https://no-such-host.invalid/x"))
 

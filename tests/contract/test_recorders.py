@@ -69,7 +69,8 @@ async def test_what_flows_is_pulled_in_order_and_once(rig: Rig) -> None:
     assert mp4.decode(pulled.maps[body.map_number] + body.body).samples > 0
     newest, boot = pulled.segments[-1].number, pulled.boot
     later = await rig.recorders.pull(url_of(state), TOKEN, newest, boot)
-    assert [one.number for one in later.segments] == [newest + 1]
+    numbers = [one.number for one in later.segments]
+    assert numbers == list(range(newest + 1, newest + 1 + max(1, len(numbers))))
     assert (later.boot, later.dropped, later.ended) == (boot, 0, False)
     again = await rig.recorders.pull(url_of(state), TOKEN, -1, boot)
     assert [one.number for one in again.segments][:1] == [newest + 1]

@@ -1,13 +1,14 @@
 """MediaPlanes to test, with hands to let things happen to the servers behind them."""
 
+import asyncio
 import itertools
-from contextlib import suppress
 from typing import Protocol
 
 import httpx
 
 from support.media_server import Ground, MediaProcess
 from support.media_tree import request_keyframe
+from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.media.drivers.fake import FakeMedia
 from umbel.media.drivers.fake_recorders import FakeRecorders
@@ -104,10 +105,19 @@ class RealRig:
     async def watch_hls(self, server: Server, stream: str, session: str) -> None:
         url = f"{self._process(server).http}/hls/{stream}/index.m3u8"
         token = self._ground.token(session, stream)
-        async with httpx.AsyncClient(trust_env=False, timeout=1) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             # Nothing flows yet, so the playlist is waited for in vain; but asking is watching.
-            with suppress(httpx.ReadTimeout):
-                await http.get(url, headers={"Authorization": f"Bearer {token}"})
+            asking = asyncio.create_task(
+                http.get(url, headers={"Authorization": f"Bearer {token}"})
+            )
+
+            async def is_seen() -> bool:
+                viewers = (await self.plane.observe(server))[stream].viewers
+                return asking.done() or session in viewers
+
+            await until(is_seen)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
 
     async def request_picture(self, server: Server, stream: str) -> None:
         await request_keyframe(server, stream, "WhepEndpoint")

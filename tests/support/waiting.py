@@ -13,7 +13,7 @@ async def until(
     ask: Callable[[], Awaitable[Value]],
     good: Callable[[Value], bool] = bool,
     *,
-    within_s: float = 15.0,
+    within_s: float = 60.0,
 ) -> Value:
     """Ask again and again until the answer is good; the last answer is in the failure."""
     answer: object = None
