@@ -157,18 +157,32 @@ async def sign_in(api: httpx.AsyncClient, account: Account) -> None:
 
 async def open_event(api: httpx.AsyncClient) -> LiveEvent:
     """As a provider: end what an earlier demo left, open an event and its ingest."""
-    me = (await done(api.get("/api/v1/me"))).json()
     for old in (await done(api.get("/api/v1/events", params={"state": "open,live"}))).json():
         await done(api.post(f"/api/v1/events/{old['id']}/end"))
-    now_s = SystemClock().now_s()
+    about = "A moving pattern with a burnt-in clock and a tone, pushed over RTMP."
+    event = await schedule(api, "Test pattern, live from the Town Hall", description=about)
+    return await open_ingest(api, event)
+
+
+async def schedule(
+    api: httpx.AsyncClient, title: str, *, description: str = "", begins_in_s: float = 0.0
+) -> str:
+    """As a provider: an event that begins then; its id."""
+    me = (await done(api.get("/api/v1/me"))).json()
+    starts_s = SystemClock().now_s() + begins_in_s
     draft = {
         "provider_id": me["provider_id"],
-        "title": "Test pattern, live from the Town Hall",
-        "description": "A moving pattern with a burnt-in clock and a tone, pushed over RTMP.",
-        "starts_at": to_rfc3339(now_s),
-        "ends_at": to_rfc3339(now_s + _EVENT_S),
+        "title": title,
+        "description": description,
+        "starts_at": to_rfc3339(starts_s),
+        "ends_at": to_rfc3339(starts_s + _EVENT_S),
     }
-    event = (await done(api.post("/api/v1/events", json=draft))).json()["id"]
+    event: str = (await done(api.post("/api/v1/events", json=draft))).json()["id"]
+    return event
+
+
+async def open_ingest(api: httpx.AsyncClient, event: str) -> LiveEvent:
+    """As a provider: open the event for its encoder."""
     ingest = (await done(api.post(f"/api/v1/events/{event}/ingest"))).json()
     return LiveEvent(id=event, ingest=ingest, stream_key=ingest["stream_key"])
 
