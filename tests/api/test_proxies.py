@@ -23,7 +23,7 @@ async def test_a_forwarded_address_is_believed_from_trusted_proxies_only(
     async with (
         world(system, served=True) as here,
         serving(here.app) as (_, url),
-        httpx.AsyncClient(base_url=url) as client,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
     ):
         statuses = []
         for number in range(21):

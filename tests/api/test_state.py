@@ -43,7 +43,7 @@ class Stream:
 
     def __init__(self, client: httpx.AsyncClient, headers: dict[str, str]) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self._context = client.stream("GET", "/api/v1/state", headers=named, timeout=10)
+        self._context = client.stream("GET", "/api/v1/state", headers=named, timeout=60)
 
     async def __aenter__(self) -> "Stream":
         response = await self._context.__aenter__()
@@ -57,7 +57,7 @@ class Stream:
 
     async def any(self) -> Message | None:
         fields: dict[str, str] = {}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for line in self._lines:
                 if not line and fields.get("event") == "alive":
                     return None
@@ -81,7 +81,7 @@ async def live(sqlite: Database, tmp_path: Path) -> AsyncIterator[Live]:
     async with (
         world(system, served=True, keep_alive_s=KEEP_ALIVE_S) as here,
         serving(here.app) as (server, base),
-        httpx.AsyncClient(base_url=base) as client,
+        httpx.AsyncClient(base_url=base, timeout=60) as client,
     ):
         yield Live(here, server, client)
 

@@ -265,7 +265,7 @@ async def test_curl_uploads_and_resumes(there: tuple[World, str], tmp_path: Any)
         assert process.returncode == 0, out
         return out.decode()
 
-    async with httpx.AsyncClient(base_url=base, headers=here.as_("city")) as client:
+    async with httpx.AsyncClient(base_url=base, headers=here.as_("city"), timeout=60) as client:
         chunked = ["-H", "Transfer-Encoding: chunked", "-T", str(file)]
         for how in (["-F", f"filedata=@{file}"], ["-T", str(file)], chunked):
             made = (await client.post("/repo/item")).json()
@@ -280,7 +280,7 @@ async def test_curl_uploads_and_resumes(there: tuple[World, str], tmp_path: Any)
 
 async def test_of_an_upload_that_breaks_off_nothing_is_kept(there: tuple[World, str]) -> None:
     here, base = there
-    async with httpx.AsyncClient(base_url=base, headers=here.as_("city")) as client:
+    async with httpx.AsyncClient(base_url=base, headers=here.as_("city"), timeout=60) as client:
         made = (await client.post("/repo/item")).json()
     url = httpx.URL(made["url"])
     _, writer = await asyncio.open_connection(url.host, url.port)
@@ -309,7 +309,7 @@ async def test_damage_that_is_found_late_cuts_the_body_off(there: tuple[World, s
     item = await stored(here, data)
     (part,) = (await here.system.repository.content(item)).parts
     storage_of(here).damage(part.blob, len(data) - 1)
-    async with httpx.AsyncClient(base_url=base, headers=here.as_("city")) as client:
+    async with httpx.AsyncClient(base_url=base, headers=here.as_("city"), timeout=60) as client:
         url = (await client.get(f"/repo/item/{item}")).json()["url"]
         got = 0
         with pytest.raises(httpx.RemoteProtocolError):

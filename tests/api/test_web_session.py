@@ -223,8 +223,8 @@ async def test_a_stream_of_changes_is_the_accounts_and_ends_when_it_signs_out_ev
     async with (
         world(system, served=True, keep_alive_s=0.2) as here,
         serving(here.app) as (_, base),
-        httpx.AsyncClient(base_url=base, timeout=10) as page,
-        httpx.AsyncClient(base_url=base, timeout=10) as stale,
+        httpx.AsyncClient(base_url=base, timeout=60) as page,
+        httpx.AsyncClient(base_url=base, timeout=60) as stale,
     ):
         await sign_in(page, "operator")
         stale.cookies.set("umbel-session", "stale")

@@ -103,7 +103,7 @@ async def test_two_operators_cannot_remove_each_other(
     def remove_ann(connection: Connection) -> None:
         assert set(store.operators(connection)) == {"ann", "bob"}
         counted.set()
-        assert goes_on.wait(10)
+        assert goes_on.wait(60)
         store.remove_user(connection, "ann")
 
     first = asyncio.create_task(database.write(remove_ann))
@@ -330,12 +330,12 @@ async def test_a_read_unit_is_one_snapshot(
     def look_twice(connection: Connection) -> tuple[list[Provider], list[Provider]]:
         before = store.all_providers(connection)
         begun.set()
-        assert goes_on.wait(10)
+        assert goes_on.wait(60)
         return before, store.all_providers(connection)
 
     looking = asyncio.create_task(database.read(look_twice))
     try:
-        assert await asyncio.to_thread(begun.wait, 10)
+        assert await asyncio.to_thread(begun.wait, 60)
         await other.add_provider("Club", "pe1")
     finally:
         goes_on.set()

@@ -15,7 +15,7 @@ from support.webrtc_peer import Watcher
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.model import StreamRole, Target
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(120)]
 
 GROUP_S = 6
 

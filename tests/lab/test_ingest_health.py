@@ -9,7 +9,7 @@ import pytest
 from support.ingest_lab import ADDRESS, KEY, PLAIN_H264, Lab, encoder, lab, live
 from support.lossy import LossyLink
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 EVERY = 10
 ENOUGH = 200
 SDP = """v=0

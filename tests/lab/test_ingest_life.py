@@ -36,7 +36,7 @@ from umbel.media.ingest.keys import AlreadyPublishing, WrongStreamKey
 from umbel.media.io.ingest_desk import IngestDesk
 from umbel.media.model import WorkerLimits
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 WRONG = "ev_lab.wrong"
 ENCODE = (*PLAIN_H264, "-c:a", "aac")
 

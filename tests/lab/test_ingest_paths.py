@@ -31,7 +31,7 @@ from umbel.media.rtp import rtcp
 from umbel.media.rtp.errors import UnsupportedCodec
 from umbel.media.rtp.packet import RtpPacket, is_rtcp
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 SECONDS = 3
 _SETS = {7, 8}
 

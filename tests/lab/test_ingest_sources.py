@@ -10,7 +10,7 @@ import pytest
 
 from support.ingest_lab import Lab, lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

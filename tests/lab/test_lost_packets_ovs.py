@@ -122,7 +122,7 @@ async def watched(event: Event, node: str) -> AsyncIterator[list[int]]:
         assert frame.pts is not None
         times.append(frame.pts)
 
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         token = event.ground.token(f"session-{node}", "ev1")
         url = f"{event.edges[node].http}/whep/ev1"
         watcher = Watcher(http, url, token, on_frame=note)
@@ -179,7 +179,7 @@ def check_traffic(to_c: LossyLink, to_e: LossyLink) -> None:
 
 
 async def test_a_picture_that_an_edge_needs_is_asked_of_the_publisher(event: Event) -> None:
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         with webrtc_peer.on_loopback(event.lab.bed.controller):
             url = f"{event.acquirer.http}/whip/ev1"
             peer, response = await webrtc_peer.publish(http, url, KEY, "H264")

@@ -163,7 +163,7 @@ async def test_packets_reach_the_receivers_rewritten(lab: Lab) -> None:
     with ovs.listening(leaf, "far", 2) as listener:
         ovs.send(root, "far", "10.0.0.9", "10.0.0.255", 5004)
         ovs.send(root, "far", "10.0.0.1", "10.0.0.255", 5004)
-        said, _ = listener.communicate(timeout=20)
+        said, _ = listener.communicate(timeout=60)
     assert sorted(said.splitlines()) == [
         "02:00:00:00:00:01 192.0.2.1 6001 46",
         "02:00:00:00:00:02 192.0.2.2 6002 46",

@@ -159,7 +159,7 @@ async def test_720_lines_become_360_and_go_on(chain: Chain) -> None:
     assert sizes(await pictures(chain.sink, second, 10)) == {(640, 360)}
     assert chain.workers() not in ([], [first_worker])
 
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         with webrtc_peer.on_loopback():
             token = chain.ground.token("session-1", NAME)
             watcher = Watcher(http, f"{chain.edge.http}/whep/{NAME}", token)

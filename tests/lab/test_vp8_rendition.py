@@ -165,7 +165,7 @@ async def test_an_edge_serves_vp8_by_whep_before_the_first_packet_and_cuts_no_hl
                 key_hashes=(key_hash(KEY),),
             )
             await plane.ensure(acquirer.server, source)
-            async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+            async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
                 token = made.token("session-1", NAME)
                 watcher = Watcher(http, f"{edge.http}/whep/{NAME}", token)
                 try:

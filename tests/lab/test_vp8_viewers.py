@@ -116,7 +116,7 @@ async def test_who_knows_no_vp8_is_told_so() -> None:
                       return (await pc.createOffer()).sdp;
                     }"""
                 )
-            async with httpx.AsyncClient(trust_env=False) as http:
+            async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
                 answer = await http.post(f"{here.url}/whep", content=offer)
             assert answer.status_code == 400
             assert "H264" in answer.text

@@ -340,7 +340,7 @@ async def serving(
     # Not serve(): it would take the test runner's signal handlers.
     running = asyncio.create_task(server._serve([listening]))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not server.started:
                 assert not running.done(), running.exception()
                 await asyncio.sleep(0.01)

@@ -22,7 +22,7 @@ from umbel.media.workers.pool import WorkerPool
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 ADDRESS = "127.0.61.1"
 KEY = "ev_lab.secret"
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 RATE = 25
 PICTURE = ("-f", "lavfi", "-i", f"testsrc=size=320x240:rate={RATE}")
 TONE = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000")

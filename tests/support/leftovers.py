@@ -24,7 +24,7 @@ from umbel.testbed import teardown
 _USUAL = Path(tempfile.gettempdir()) / f"umbel-test-leftovers-{os.getuid()}"
 NOTES = Path(os.environ.get("UMBEL_TEST_NOTES", _USUAL))
 
-_GONE_WITHIN_S = 10.0
+_GONE_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,7 @@ class Ovs:
         """End one of the two."""
         process = self.processes.pop(program)
         process.terminate()
-        process.wait(timeout=15)
+        process.wait(timeout=60)
 
     def connect(self, dpid: int) -> None:
         """Look for the controller, now and again."""
@@ -124,7 +124,7 @@ class Ovs:
         for process in reversed(self.processes.values()):
             process.terminate()
         for process in self.processes.values():
-            process.wait(timeout=15)
+            process.wait(timeout=60)
 
     def _start(self, program: str, *words: str) -> subprocess.Popen[bytes]:
         folder = str(self.folder)
@@ -202,7 +202,7 @@ _LISTENER = """
 import socket, sys
 listening = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
 listening.bind((sys.argv[1], 0))
-listening.settimeout(10)
+listening.settimeout(60)
 print("ready", flush=True)
 for _ in range(int(sys.argv[2])):
     frame = listening.recv(2000)

@@ -18,8 +18,8 @@ import psycopg
 
 from support.leftovers import Leftover, noted
 
-START_S = 30.0
-STOP_S = 10.0
+START_S = 90.0
+STOP_S = 60.0
 ABSENT = "PostgreSQL's server programs are not installed (Debian: postgresql)"
 
 

@@ -39,7 +39,7 @@ CHROMIUM_FLAGS = (
 )
 
 
-async def until(condition: Callable[[], bool], *, within_s: float = 30.0) -> None:
+async def until(condition: Callable[[], bool], *, within_s: float = 60.0) -> None:
     """Wait for the condition; TimeoutError when it does not come true."""
     async with asyncio.timeout(within_s):
         while not condition():
