@@ -179,8 +179,11 @@ async def test_a_clean_stop_leaves_no_process(tmp_path: Path) -> None:
     async with platform(tmp_path) as made:
         event, _ = await made.live()
         await made.session(event, "pe4")
-        running = pids(made)
-        assert len(running) == 4
+
+        async def all_pids() -> dict[str, int]:
+            return pids(made)
+
+        running = await until(all_pids, lambda found: len(found) == 4)
         await made.serve.stop()
         assert made.records() == {}
         for pid in running.values():

@@ -47,7 +47,7 @@ async def test_a_full_disk_is_said_and_all_goes_on_when_there_is_room(disk: Path
             async def replaced() -> dict[str, Any]:
                 return made.records().get("edge-pe4-1", {})
 
-            await until(replaced, lambda one: one.get("pid") not in (0, None, before), within_s=25)
+            await until(replaced, lambda one: one.get("pid") not in (0, None, before), within_s=90)
             async with watching(await made.session(event, "pe4")):
                 await goes_on(watcher)
 

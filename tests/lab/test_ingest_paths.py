@@ -47,6 +47,12 @@ async def nals_of(path: Path, to: Path) -> list[bytes]:
     return split(await asyncio.to_thread(to.read_bytes))
 
 
+async def until_described(here: Lab) -> None:
+    """What comes in says a moment later what it is."""
+    await here.until(lambda: here.desk.state("ev_lab").width > 0, "the size")
+    await here.until(lambda: here.desk.state("ev_lab").audio != "", "the audio")
+
+
 def check_platform(here: Lab) -> None:
     """What every stream inside the platform keeps to."""
     for payload_type in (96, 111):
@@ -134,6 +140,7 @@ async def test_rtmp_with_b_frames_is_transcoded(here: Lab) -> None:
     url = f"{here.urls['rtmp']}/{KEY}"
     async with encoder(*live(*B_FRAMES, "-c:a", "aac"), "-f", "flv", url):
         await here.until(lambda: here.sink.frames() > 6 * RATE, "six seconds of video")
+        await until_described(here)
         state = here.desk.state("ev_lab")
     assert state.transcoding == "video: B-frames (high profile); audio: AAC to Opus"
     assert (state.protocol, state.video, state.audio) == ("rtmp", "H.264", "AAC")
@@ -151,6 +158,7 @@ async def test_srt_passes_h264(here: Lab) -> None:
     url = f"{here.urls['srt']}?streamid={KEY}"
     async with encoder(*live(*PLAIN_H264, "-c:a", "aac"), "-f", "mpegts", url):
         await here.until(lambda: here.sink.frames() > 2 * RATE, "video")
+        await until_described(here)
         state = here.desk.state("ev_lab")
     assert (state.protocol, state.video, state.transcoding) == (
         "srt",
@@ -249,6 +257,7 @@ async def test_described_rtp(here: Lab, case: str) -> None:
     async with encoder(*arguments):
         await here.until(lambda: here.sink.frames() > 2 * RATE, "video")
         await here.until(lambda: len(here.sink.rtp(111)) > 60, "audio")
+        await until_described(here)
         state = here.desk.state("ev_lab")
     texts = [f"{m}: {why}" for m, why in zip(("video", "audio"), reasons, strict=True) if why]
     assert state.transcoding == "; ".join(texts)
@@ -271,7 +280,7 @@ async def test_hevc_over_enhanced_rtmp_is_transcoded(here: Lab) -> None:
     url = f"{here.urls['rtmp']}/{KEY}"
     async with encoder(*live(*codec, "-c:a", "aac"), "-f", "flv", url):
         await here.until(lambda: here.sink.frames() > 2 * RATE, "video")
-        await here.until(lambda: here.desk.state("ev_lab").width == 320, "the size")
+        await until_described(here)
         state = here.desk.state("ev_lab")
     assert state.video == "HEVC"
     assert state.transcoding == "video: HEVC to H.264; audio: AAC to Opus"

@@ -60,7 +60,7 @@ def worker(made: Platform) -> int:
 
 
 async def test_a_file_is_streamed_to_a_viewer_and_ends_its_event(tmp_path: Path) -> None:
-    path = await film(tmp_path / "Council.mp4", seconds=20)
+    path = await film(tmp_path / "Council.mp4", seconds=40)
     async with platform(tmp_path / "data") as made:
         event = await chosen(made, path, ends_event=True)
         await start(made, event)
@@ -69,9 +69,9 @@ async def test_a_file_is_streamed_to_a_viewer_and_ends_its_event(tmp_path: Path)
         assert "video" not in stream["transcoding"], "it passes as it is"
         async with watching(await made.session(event, "pe2")):
             seen = await until(lambda: state(made, event), lambda s: s["position_s"] > 5)
-            assert (seen["state"], seen["duration_s"]) == ("playing", 20.0)
-        seen = await until(lambda: state(made, event), lambda s: s["state"] == "ended", within_s=60)
-        assert seen["position_s"] == pytest.approx(20, abs=0.5)
+            assert (seen["state"], seen["duration_s"]) == ("playing", 40.0)
+        seen = await until(lambda: state(made, event), lambda s: s["state"] == "ended", within_s=90)
+        assert seen["position_s"] == pytest.approx(40, abs=0.5)
 
         async def event_state() -> str:
             return str((await made.get(f"events/{event.id}"))["state"])

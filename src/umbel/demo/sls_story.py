@@ -37,7 +37,7 @@ Json = dict[str, Any]
 _CLOCK = SystemClock()
 TITLE = "Council session"
 _APPEARS_MS = 60_000
-_RESERVES_WITHIN_S = 30.0
+_RESERVES_WITHIN_S = 60.0
 """A reminder whose time is past when its event is reserved is not made up for."""
 _REMINDED_MS = 180_000
 _DECODED_S = 120.0
@@ -94,7 +94,7 @@ class SlsStory:
         await page.goto(f"{self.providing}/studio")
         await page.get_by_label("Title").fill(TITLE)
         now = datetime.fromtimestamp(_CLOCK.now_s(), UTC)
-        starts = now.replace(second=0, microsecond=0) + timedelta(minutes=4)
+        starts = now.replace(second=0, microsecond=0) + timedelta(minutes=5)
         form = page.locator("form")
         await form.locator("[name=time_zone]").select_option("UTC")
         await form.locator("[name=starts]").fill(f"{starts:%Y-%m-%dT%H:%M}")
