@@ -32,7 +32,7 @@ async def test_a_stopped_function_is_found_with_the_default_limits(world: Proces
     await until_state(vim, world.edge.id, FunctionState.ACTIVE)
     os.kill(world.pid(world.edge.id), signal.SIGSTOP)
     # Five seconds on a quiet machine.
-    seen = await until_state(vim, world.edge.id, FunctionState.FAILED, within_s=25.0)
+    seen = await until_state(vim, world.edge.id, FunctionState.FAILED)
     assert seen.reason == "3 health probes in a row missed"
 
 

@@ -1,11 +1,11 @@
 """Renditions for real: 720 lines in, 360 out, whatever dies or begins anew on the way."""
 
-import functools
 import operator
 import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -64,6 +64,11 @@ async def pictures(sink: Collector, ssrc: int, count: int) -> list[RtpPacket]:
     packets = sink.rtp(96, ssrc)
     last = max(index for index, item in enumerate(packets) if item.marker)
     return packets[: last + 1]
+
+
+async def sounds(sink: Collector) -> int:
+    """How many packets of sound came, of 20 ms each."""
+    return len(sink.rtp(111))
 
 
 async def source(sink: Collector, number: int) -> int:
@@ -146,10 +151,14 @@ async def test_720_lines_become_360_and_go_on(chain: Chain) -> None:
     assert {(frame.width, frame.height) for frame in decoded} == {(640, 360)}
     assert len(decoded) >= 49
     assert max(len(item.payload) for item in packets) <= 1200
+    await until(partial(sounds, chain.sink), lambda count: count > 60, within_s=WITHIN_S)
     [sound] = chain.sink.ssrcs(111)
     assert decode_audio(chain.sink.rtp(111, sound)) > 48_000
-    reported = {report.ssrc for data in chain.sink.reports() for report in rtcp.parse(data)}
-    assert reported == {first, sound}
+
+    async def reported() -> set[int]:
+        return {report.ssrc for data in chain.sink.reports() for report in rtcp.parse(data)}
+
+    assert await until(reported, lambda found: len(found) == 2) == {first, sound}
     state = await until(chain.state, lambda s: s.flowing and s.mbps_out > 0)
     assert state.ingest is None
 
@@ -225,9 +234,13 @@ async def test_a_source_that_begins_anew_is_followed(bench: Bench) -> None:
         third = await source(bench.sink, 3)
         # 106.67 pixels wide: even, and the nearest.
         assert sizes(await pictures(bench.sink, third, 10)) == {(106, 60)}
+
+        async def sources() -> list[int]:
+            return bench.sink.ssrcs(111)
+
         [pid] = [pid for pid in children(os.getpid()) if pid not in before]
         assert pid == bench.made.worker_pid
-    assert len(bench.sink.ssrcs(111)) == 3
+        await until(sources, lambda found: len(found) == 3, within_s=WITHIN_S)
     await bench.made.close()
     assert not alive(pid)
 
@@ -261,7 +274,7 @@ async def test_a_source_that_changes_its_size_keeps_its_worker(
 
     for number, unit in enumerate(shrinking):
         # As fast as the worker encodes: in real time, a busy machine would lose pictures.
-        await until(came, functools.partial(operator.le, number - AHEAD), within_s=WITHIN_S)
+        await until(came, partial(operator.le, number - AHEAD), within_s=WITHIN_S)
         bench.made.packets(packer.packets(unit, number * 40_000_000), clock.monotonic_s())
 
     async def seen() -> set[tuple[int, int]]:
