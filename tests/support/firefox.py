@@ -43,6 +43,17 @@ _PREFERENCES = {
 }
 
 
+_GONE = {"no such node", "no such element", "stale element reference"}
+_IN_SIGHT = """element => {
+    element.scrollIntoView({block: 'center'});
+    return element.isConnected && !element.disabled;
+}"""
+
+
+class Gone(Exception):
+    """The page has replaced the element."""
+
+
 class FirefoxPage:
     """Its one tab."""
 
@@ -80,26 +91,37 @@ class FirefoxPage:
         return None if value is None else json.loads(value)
 
     async def click(self, role: str, name: str, number: int = 0) -> None:
-        """Move the mouse onto the element with this role and accessible name, once it is there, and
-        press its button. Of several it is that with the number."""
-        nodes = await until(
-            partial(self._nodes, role, name),
-            lambda nodes: len(nodes) > number,
-            within_s=_APPEARS_S,
-        )
-        element = {"sharedId": nodes[number]["sharedId"]}
-        await self._call(
+        """Move the mouse onto the element with this role and accessible name, once it is there and
+        enabled, and press its button. Of several it is that with the number."""
+
+        async def is_clicked() -> bool:
+            nodes = await self._nodes(role, name)
+            if len(nodes) <= number:
+                return False
+            try:
+                return await self._press({"sharedId": nodes[number]["sharedId"]})
+            except Gone:
+                return False
+
+        await until(is_clicked, within_s=_APPEARS_S)
+
+    async def _press(self, element: dict[str, Any]) -> bool:
+        """Whether it could be pressed. Raises Gone where the page has replaced it meanwhile."""
+        found = await self._call(
             "script.callFunction",
-            functionDeclaration="element => element.scrollIntoView({block: 'center'})",
+            functionDeclaration=_IN_SIGHT,
             arguments=[element],
             target={"context": self._context},
             awaitPromise=True,
         )
+        if not found["result"]["value"]:
+            return False
         there = {"type": "pointerMove", "x": 0, "y": 0}
         there |= {"origin": {"type": "element", "element": element}}
         press = [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
         mouse = {"type": "pointer", "id": "mouse", "actions": [there, *press]}
         await self._call("input.performActions", context=self._context, actions=[mouse])
+        return True
 
     async def fill(self, role: str, name: str, text: str) -> None:
         """Click into a field, and type."""
@@ -135,6 +157,8 @@ class FirefoxPage:
             while True:
                 message = json.loads(await self._socket.recv())
                 if message.get("id") == number:
+                    if message.get("error") in _GONE:
+                        raise Gone(message["message"])
                     assert message["type"] == "success", message
                     return message["result"]
 
