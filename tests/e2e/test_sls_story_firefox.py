@@ -88,9 +88,9 @@ async def find_and_reserve(made: Platform, page: FirefoxPage, event_id: str) -> 
     """By a search in Discover; to watch, and to record."""
     await page.open(made.url)
     await page.fill("searchbox", "Search events and providers", "council")
-    # Before that there is the same link in the list, which goes.
+    # Before that there is a link to it that goes: it names what comes next.
     await until(lambda: page.evaluate(STATES), lambda text: "Found 1 event" in text)
-    await page.click("link", TITLE)
+    await page.follow(f"/watch/{event_id}")
     await until(lambda: page.evaluate("location.pathname"), f"/watch/{event_id}".__eq__)
     for purpose, pressed in (("Watch", ["Watch"]), ("Record", ["Watch", "Record"])):
         await page.click("button", purpose)

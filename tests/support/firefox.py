@@ -50,6 +50,10 @@ _IN_SIGHT = """element => {
 }"""
 
 
+def _named(role: str, name: str) -> dict[str, Any]:
+    return {"type": "accessibility", "value": {"role": role, "name": name}}
+
+
 class Gone(Exception):
     """The page has replaced the element."""
 
@@ -93,9 +97,15 @@ class FirefoxPage:
     async def click(self, role: str, name: str, number: int = 0) -> None:
         """Move the mouse onto the element with this role and accessible name, once it is there and
         enabled, and press its button. Of several it is that with the number."""
+        await self._click(_named(role, name), number)
 
+    async def follow(self, path: str) -> None:
+        """Click the first link to the path, once it is there."""
+        await self._click({"type": "css", "value": f"a[href='{path}']"}, 0)
+
+    async def _click(self, locator: dict[str, Any], number: int) -> None:
         async def is_clicked() -> bool:
-            nodes = await self._nodes(role, name)
+            nodes = await self._nodes(locator)
             if len(nodes) <= number:
                 return False
             try:
@@ -137,13 +147,12 @@ class FirefoxPage:
     async def has(self, role: str, name: str, count: int = 1) -> None:
         """Wait until there are so many such elements."""
         await until(
-            partial(self._nodes, role, name),
+            partial(self._nodes, _named(role, name)),
             lambda nodes: len(nodes) == count,
             within_s=_APPEARS_S,
         )
 
-    async def _nodes(self, role: str, name: str) -> list[dict[str, Any]]:
-        locator = {"type": "accessibility", "value": {"role": role, "name": name}}
+    async def _nodes(self, locator: dict[str, Any]) -> list[dict[str, Any]]:
         found = await self._call(
             "browsingContext.locateNodes", context=self._context, locator=locator
         )

@@ -125,7 +125,7 @@ class SlsStory:
         self.tell("the viewer finds it, and reserves a reminder and a recording")
         await page.goto(self.viewing)
         await page.get_by_role("searchbox").fill("council")
-        # Before that there is the same link in the list, which goes.
+        # Before that there is a link to it that goes: it names what comes next.
         await appears(page.get_by_text("Found 1 event"))
         await page.get_by_role("link", name=TITLE).first.click(timeout=_APPEARS_MS)
         await page.wait_for_url(f"**/watch/{event}")
