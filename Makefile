@@ -61,7 +61,7 @@ docs: ## regenerate what the docs take from the code
 docs-site: ## the documents as a site with search, in build/site
 	@scripts/docs-site
 
-screenshots: setup-test ## take the docs' pictures of the web app again
+screenshots: setup-test ## take a picture of every page of the web app, into build/screenshots, and those of the documents
 	@$(BIN)/python scripts/screenshots.py
 
 lock: ## resolve the hashed locks again (needs uv)
