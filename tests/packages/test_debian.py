@@ -90,6 +90,7 @@ def test_its_unit_is_valid_and_closed(unpacked: Path) -> None:
     (unpacked / "usr/lib/umbel/bin").mkdir(parents=True, exist_ok=True)
     run("systemd-analyze", "verify", "--recursive-errors=no", f"--root={unpacked}", "umbel.service")
     assert "KillMode=process\n" in unit.read_text()
+    assert "Environment=TMPDIR=/var/lib/umbel/tmp\n" in unit.read_text(), "/tmp is read-only"
     exposure = run("systemd-analyze", "security", "--offline=true", "--threshold=30", unit)
     assert "Overall exposure level" in exposure
 
