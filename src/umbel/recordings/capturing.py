@@ -15,7 +15,7 @@ from umbel.catalogue.service import Catalogue
 from umbel.kit.clock import Clock
 from umbel.kit.controller import Controller, Pace
 from umbel.kit.db import Database, VersionMismatch
-from umbel.kit.errors import UmbelError
+from umbel.kit.errors import UmbelError, Unavailable
 from umbel.kit.ids import new_id
 from umbel.kit.leases import Leases
 from umbel.kit.sql import Connection
@@ -58,7 +58,8 @@ _LONGEST_PROBLEM = 500
 @dataclass(kw_only=True)
 class Capturing:
     """`changed(stream)` is called when a stream is to have a recorder, or none any more; a user's
-    recordings are stopped beyond `quota_bytes`."""
+    recordings are stopped beyond `quota_bytes`. `unsaved` says why a stream is not stored where
+    that cannot be written either: the database's disk may be the full one."""
 
     database: Database
     catalogue: Catalogue
@@ -70,6 +71,7 @@ class Capturing:
     leases: Leases
     changed: Callable[[str], None]
     quota_bytes: int
+    unsaved: dict[str, str] = field(default_factory=dict, init=False)
     _wanted: frozenset[str] | None = None
     _swept_s: float = 0.0
     _looks: Controller = field(init=False)
@@ -167,7 +169,12 @@ class Capturing:
     # -- one stream ---------------------------------------------------------------------------
 
     async def _capture(self, stream: str) -> float | None:
-        again_s = await self.capture(stream)
+        try:
+            again_s = await self.capture(stream)
+        except Unavailable as error:
+            self.unsaved[stream] = error.message
+            raise
+        self.unsaved.pop(stream, None)
         if again_s is None:
             await self._pulls.forget(stream)
         return again_s

@@ -79,8 +79,14 @@ class Recordings:
         return await self.capturing.running.lacking(await self.capturing.all_wanted())
 
     async def _explained(self, kept: Sequence[Kept]) -> list[Kept]:
-        """With the reason where there is no room for the recorder that one waits for."""
-        open_ones = {one.recording.id for one in kept if one.is_open and not one.problem}
+        """With the reason where nothing is stored now, or where there is no room for the recorder
+        that one waits for."""
+        unsaved = self.capturing.unsaved
+        kept = [
+            replace(one, problem=unsaved.get(one.recording.stream, "")) if _waits(one) else one
+            for one in kept
+        ]
+        open_ones = {one.recording.id for one in kept if _waits(one)}
         streams = {one.recording.stream for one in kept if one.recording.id in open_ones}
         wanted = await self.capturing.wanted(streams) if streams else ()
         lacking = await self.capturing.running.lacking(wanted)
@@ -282,6 +288,11 @@ def recordings(capturing: Capturing, repository: Repository, quota_bytes: int) -
         storyboards=capturing.storyboards,
         quota_bytes=quota_bytes,
     )
+
+
+def _waits(kept: Kept) -> bool:
+    """Whether it goes on, and no row says why nothing comes."""
+    return kept.is_open and not kept.problem
 
 
 def _found(kept: Kept | None) -> Kept:
