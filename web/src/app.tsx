@@ -11,6 +11,7 @@ import { useAction, useSignIn } from './ui/hooks';
 import { LanguageChoice } from './ui/language-choice';
 import { Mark } from './ui/mark';
 import { Link, usePathname, useTitle } from './ui/navigation';
+import { Offline } from './ui/offline';
 import { Empty, Loading } from './ui/parts';
 import { Reminders } from './ui/reminders';
 
@@ -194,6 +195,7 @@ export function App({ watch }: { watch: WatchPage | null }) {
       </header>
       <Reminders />
       <main id="main" ref={main} tabIndex={-1}>
+        <Offline />
         <Boundary key={pathname}>
           <Suspense fallback={<Loading what={t('common.loading')} />}>
             <Page route={route} watch={watch} />

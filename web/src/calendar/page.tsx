@@ -10,7 +10,6 @@ import { to } from '../kit/routes';
 import type { ChangeKind } from '../kit/types';
 import { useLive, useNow, useOnline, useSignIn } from '../ui/hooks';
 import { Link, navigate, useSearch, useTitle } from '../ui/navigation';
-import { Offline } from '../ui/offline';
 import { Empty, ErrorNotice, Loading } from '../ui/parts';
 import { byDay, type Entry, entriesOf } from './entries';
 import { EntryList } from './entry-list';
@@ -156,6 +155,8 @@ export default function Calendar() {
   const chosen = wanted.startsWith(monthKey(month)) ? wanted : `${monthKey(month)}-01`;
   const { entries, error, refresh } = useEntries(username);
   const days = byDay(entries ?? [], month);
+  // What is below the entries waits for them: it would be pushed down.
+  const isRead = entries !== null || error !== null;
   const go = (next: Month, nextView = view): void => {
     navigate(to.calendar(monthKey(next), nextView === 'agenda' ? 'agenda' : undefined), true);
   };
@@ -187,9 +188,8 @@ export default function Calendar() {
           go(month, next);
         }}
       />
-      <Offline />
       {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}
-      {entries === null && !error && <Loading what={t('calendar.loading')} />}
+      {!isRead && <Loading what={t('calendar.loading')} />}
       {entries !== null && view === 'agenda' && <Agenda {...shared} month={month} />}
       {entries !== null && view === 'month' && (
         <div className="calendar">
@@ -205,8 +205,8 @@ export default function Calendar() {
           <ChosenDay {...shared} chosen={chosen} />
         </div>
       )}
-      {username !== null && <FeedPanel username={username} />}
-      {username !== null && <WatchedPanel onForget={refresh} />}
+      {username !== null && isRead && <FeedPanel username={username} />}
+      {username !== null && isRead && <WatchedPanel onForget={refresh} />}
     </div>
   );
 }

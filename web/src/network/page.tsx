@@ -75,17 +75,17 @@ async function readSlices(): Promise<Slice[]> {
   }
 }
 
-/** The overlay; null where Umbel does not program the switches. */
-async function readOverlay(): Promise<Overlay | null> {
+/** The overlay; none where Umbel does not program the switches. */
+async function readOverlay(): Promise<{ overlay: Overlay | null }> {
   const topology = await api.topology();
-  if (!topology.programmed) return null;
+  if (!topology.programmed) return { overlay: null };
   const [switches, links, paths, slices] = await Promise.all([
     api.switches(),
     api.overlayLinks(),
     api.paths(),
     readSlices(),
   ]);
-  return { topology, switches, links, paths, slices };
+  return { overlay: { topology, switches, links, paths, slices } };
 }
 
 interface Shown {
@@ -268,12 +268,15 @@ function NetworkView({ username, network: { data, error, refresh } }: NetworkVie
   const open = (events.data ?? []).filter((event) => event.state === 'live' || event.state === 'open');
   const shown = shownOf(search, open);
   const tree = useLive(shown.event && `tree ${shown.event}`, () => treeOf(shown.event ?? ''), KINDS, POLL_MS);
-  const overlay = useLive(`overlay ${username}`, readOverlay, OVERLAY_KINDS, POLL_MS);
+  const read = useLive(`overlay ${username}`, readOverlay, OVERLAY_KINDS, POLL_MS);
+  const overlay = read.data?.overlay ?? null;
+  // What is below the overlay's tables waits for them: it would be pushed down.
+  const isRead = read.data !== null || read.error !== null;
   const samples = useMemo(() => data && samplesOf(data.nodes, data.functions), [data]);
   const trails = useTrails(samples);
-  const paths = overlay.data?.paths ?? [];
-  const picture = data && { ...data, tree: tree.data, ...overlayPicture(overlay.data, shown.stream) };
-  const grade = sliceOf(shown.event, overlay.data?.slices ?? [])?.grade ?? null;
+  const paths = overlay?.paths ?? [];
+  const picture = data && { ...data, tree: tree.data, ...overlayPicture(overlay, shown.stream) };
+  const grade = sliceOf(shown.event, overlay?.slices ?? [])?.grade ?? null;
   return (
     <>
       <div className="page-head">
@@ -281,28 +284,23 @@ function NetworkView({ username, network: { data, error, refresh } }: NetworkVie
         <Choose events={open} streams={streamsOf(paths)} shown={shown} />
       </div>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
-      {picture && picture.nodes.length > 0 && (
+      {picture && !isRead && <Loading what={t('net.loading')} />}
+      {picture && isRead && picture.nodes.length > 0 && (
         <>
           <section className="panel network" aria-label={t('net.picture')}>
             <TotalsRow {...picture} grade={grade} trails={trails} />
-            {overlay.data ? (
-              <NetworkPicture {...picture} chosen={node} onNode={setNode} />
-            ) : (
-              <NetworkPicture {...picture} />
-            )}
-            <Legend programmed={overlay.data !== null} />
+            {overlay ? <NetworkPicture {...picture} chosen={node} onNode={setNode} /> : <NetworkPicture {...picture} />}
+            <Legend programmed={overlay !== null} />
           </section>
-          {overlay.error && <ErrorNotice error={overlay.error} onRetry={overlay.refresh} />}
-          {overlay.data && (
-            <OverlaySections overlay={overlay.data} chosen={node} onNode={setNode} onChange={overlay.refresh} />
-          )}
+          {read.error && <ErrorNotice error={read.error} onRetry={read.refresh} />}
+          {overlay && <OverlaySections overlay={overlay} chosen={node} onNode={setNode} onChange={read.refresh} />}
           <NetworkTables {...picture} trails={trails} />
           <div className="tables">
             <Webhooks username={username} />
           </div>
         </>
       )}
-      {picture?.nodes.length === 0 && (
+      {isRead && picture?.nodes.length === 0 && (
         <Empty title={t('net.empty')}>
           <p>{rich('net.emptyAdvice', { command: <code>umbel node add</code> })}</p>
         </Empty>

@@ -1,6 +1,6 @@
 // The network as a picture: links by load, an event's tree in motion over them, functions at their nodes.
 
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { t } from '../i18n/t';
 import { formatMbps } from '../kit/format';
 import type { FunctionStatus, LinkStatus, NodeRole, NodeStatus, Tree } from '../kit/types';
@@ -28,6 +28,10 @@ function useWidth(): [(element: HTMLDivElement | null) => void, number] {
   const [element, setElement] = useState<HTMLDivElement | null>(null);
   const [width, setWidth] = useState(0);
   const observer = useRef<ResizeObserver | null>(null);
+  // Before the first paint: what is below the picture would be pushed down.
+  useLayoutEffect(() => {
+    if (element) setWidth(element.clientWidth);
+  }, [element]);
   useEffect(() => {
     if (!element) return undefined;
     observer.current = new ResizeObserver(([entry]) => {

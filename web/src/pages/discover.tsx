@@ -12,7 +12,6 @@ import type { ListedProvider, LiveEvent } from '../kit/types';
 import { Growing, Shelves } from '../ui/event-lists';
 import { useLive, useNow, useOnline } from '../ui/hooks';
 import { Link, navigate, useSearch, useTitle } from '../ui/navigation';
-import { Offline } from '../ui/offline';
 import { Empty, ErrorNotice, Loading } from '../ui/parts';
 import { useGrowing, useLast, useShelf } from '../ui/shelf';
 
@@ -178,7 +177,6 @@ export function Discover() {
         <h1>{t('nav.discover')}</h1>
         <SearchBox query={query} />
       </div>
-      <Offline />
       {fault && isOnline && (
         <ErrorNotice
           error={fault}

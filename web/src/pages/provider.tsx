@@ -7,7 +7,6 @@ import { Shelves } from '../ui/event-lists';
 import { Follow } from '../ui/follow';
 import { useLive, useNow, useOnline } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
-import { Offline } from '../ui/offline';
 import { Empty, ErrorNotice, ErrorPage, Loading } from '../ui/parts';
 import { useShelf } from '../ui/shelf';
 
@@ -49,7 +48,6 @@ export default function ProviderPage({ providerId }: { providerId: string }) {
           </a>
         </div>
       </div>
-      <Offline />
       {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}
       {!shelf && !error && <Loading what={t('discover.loading')} />}
       {isEmpty && (

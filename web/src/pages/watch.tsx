@@ -20,9 +20,9 @@ import { ReplayVideo } from '../recordings/replay-video';
 import { BackToLive, GoBack, useReplays } from '../recordings/rewind';
 import { ComingDays } from '../ui/event-lists';
 import { Follow } from '../ui/follow';
-import { useLive, useNow, useSignIn } from '../ui/hooks';
+import { useLive, useNow, useOnline, useSignIn } from '../ui/hooks';
 import { Link, useSearch, useTitle } from '../ui/navigation';
-import { Empty, ErrorPage, Loading, StateBadge } from '../ui/parts';
+import { Empty, ErrorNotice, ErrorPage, Loading, StateBadge } from '../ui/parts';
 import { PassPhraseForm } from '../ui/pass-phrase';
 import { Reserve } from '../ui/reserve';
 import { Share } from '../ui/share';
@@ -134,6 +134,7 @@ export default function Watch({ eventId }: { eventId: string }) {
   const [video, setVideo] = useState<HTMLVideoElement | null>(null);
   const player = usePlayer(event, video);
   const atS = useMoment();
+  const isOnline = useOnline();
   const replays = useReplays(event, atS !== null);
   useTitle(event?.title ?? t('watch.title'));
 
@@ -180,6 +181,7 @@ export default function Watch({ eventId }: { eventId: string }) {
         <GoBack event={event} replays={replays} />
         <RecordButton event={event} canGoBack={replays.isThere} />
       </div>
+      {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}
       <About event={event} />
       <SaidHere event={event} isRecorded={replays.isThere} />
       {player && <Facts player={player} heightPx={heightPx} />}

@@ -6,7 +6,6 @@ import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import { useLive, useOnline, useSignIn } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
-import { Offline } from '../ui/offline';
 import { Empty, ErrorNotice, Loading } from '../ui/parts';
 import { RecordingRow } from './row';
 
@@ -33,7 +32,6 @@ function Mine({ username }: { username: string }) {
   const { data, error, refresh } = useLive(`recordings ${username}`, api.recordings, ['event'], POLL_MS);
   return (
     <>
-      <Offline />
       {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}
       {data === null && !error && <Loading what={t('recordings.loading')} />}
       {data !== null && <Usage used={data.used_bytes} quota={data.quota_bytes} />}

@@ -7,7 +7,7 @@ import { formatDateTime, formatViewers } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import type { EventState, LiveEvent, Me } from '../kit/types';
-import { useAction, useLive } from '../ui/hooks';
+import { type Live, useAction, useLive } from '../ui/hooks';
 import { LivePicture } from '../ui/live-picture';
 import { Link, navigate, useTitle } from '../ui/navigation';
 import { Empty, ErrorNotice, Loading, StateBadge, VisibilityBadge } from '../ui/parts';
@@ -151,8 +151,7 @@ function EventRow({ event }: { event: LiveEvent }) {
   );
 }
 
-function MyEvents() {
-  const { data, error, refresh } = useLive('own events', api.ownEvents, ['event', 'session'], POLL_MS);
+function MyEvents({ data, error, refresh }: Live<LiveEvent[]>) {
   return (
     <section aria-label={t('studio.events')} className="my-events">
       {error && <ErrorNotice error={error} onRetry={refresh} />}
@@ -168,8 +167,32 @@ function MyEvents() {
           <p>{t('studio.noEventsAdvice')}</p>
         </Empty>
       )}
-      {!data && !error && <Loading what={t('studio.loadingEvents')} />}
     </section>
+  );
+}
+
+/** On a phone the form is below the events, and waits for them: it would be pushed down. */
+function Workspace({ me }: { me: Me }) {
+  const events = useLive('own events', api.ownEvents, ['event', 'session'], POLL_MS);
+  return (
+    <>
+      <div className="page-head">
+        <h1>{t('nav.studio')}</h1>
+      </div>
+      {!events.data && !events.error ? (
+        <Loading what={t('studio.loadingEvents')} />
+      ) : (
+        <div className="columns">
+          <MyEvents {...events} />
+          <div className="stack">
+            <NewEventForm me={me} />
+            {me.providers.map((one) => (
+              <Team key={one.provider_id} me={me} provider={one.provider_id} name={one.provider_name} />
+            ))}
+          </div>
+        </div>
+      )}
+    </>
   );
 }
 
@@ -177,24 +200,7 @@ export default function Studio() {
   useTitle(t('nav.studio'));
   return (
     <div className="page">
-      <ForProviders>
-        {(me) => (
-          <>
-            <div className="page-head">
-              <h1>{t('nav.studio')}</h1>
-            </div>
-            <div className="columns">
-              <MyEvents />
-              <div className="stack">
-                <NewEventForm me={me} />
-                {me.providers.map((one) => (
-                  <Team key={one.provider_id} me={me} provider={one.provider_id} name={one.provider_name} />
-                ))}
-              </div>
-            </div>
-          </>
-        )}
-      </ForProviders>
+      <ForProviders>{(me) => <Workspace me={me} />}</ForProviders>
     </div>
   );
 }

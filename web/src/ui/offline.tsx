@@ -6,8 +6,10 @@ import { useOnline } from './hooks';
 export function Offline() {
   if (useOnline()) return null;
   return (
-    <p className="notice notice-warn" role="status">
-      {t('common.offline')}
-    </p>
+    <div className="offline">
+      <p className="notice notice-warn" role="status">
+        {t('common.offline')}
+      </p>
+    </div>
   );
 }
