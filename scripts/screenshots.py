@@ -116,7 +116,7 @@ GUEST = (
     Shot(name="forgot-password", path="/forgot-password", shows="Forgot your password?"),
     Shot(name="reset-password", path="/reset-password#secret", shows="Choose a new password"),
     Shot(name="shared", path="/shared/{secret}", shows="Test pattern", prepare=replayed),
-    Shot(name="shared-gone", path="/shared/none", shows="This link works no more"),
+    Shot(name="shared-gone", path="/shared/none", shows="This link no longer works"),
     Shot(name="studio-sign-in", path="/studio", shows="Sign in to the studio"),
     Shot(name="network-sign-in", path="/network", shows="Sign in to see the network"),
     Shot(name="not-found", path="/no/such/page/here", shows="Page not found"),
