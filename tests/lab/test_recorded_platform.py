@@ -1,58 +1,20 @@
 """The real platform records a real encoder: the control plane pulls from recorders."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support import mp4
-from support.platform import Platform, platform
+from support.platform import platform
+from support.recorded_lab import download, finish, record, recorders, until_kept
 from support.viewers import goes_on, watching
-from support.waiting import until
 from umbel.catalogue.model import UserRole
 from umbel.demo.encoder import FPS
-from umbel.demo.stage import LiveEvent
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
-
-MINE = "/api/v1/me/recordings"
-
-
-async def record(made: Platform, event: LiveEvent) -> str:
-    answer = await made.api.post(MINE, json={"event_id": event.id, "begin": "start"})
-    assert answer.status_code == 201, answer.text
-    recording_id: str = answer.json()["id"]
-    return recording_id
-
-
-async def until_kept(made: Platform, recording_id: str, seconds: float) -> dict[str, Any]:
-    return await until(
-        lambda: made.get(f"me/recordings/{recording_id}"),
-        lambda one: bool(one["duration_s"] >= seconds),
-        within_s=seconds + 60,
-    )
-
-
-async def recorders(made: Platform) -> list[str]:
-    return [one["id"] for one in await made.get("functions") if one["role"] == "recorder"]
-
-
-async def finish(made: Platform, event: LiveEvent, recording_id: str) -> dict[str, Any]:
-    """End the event; the recording once it is whole."""
-    assert (await made.api.post(f"/api/v1/events/{event.id}/end")).status_code == 200
-    ready = await until(
-        lambda: made.get(f"me/recordings/{recording_id}"),
-        lambda one: one["state"] == "ready",
-        within_s=90,
-    )
-    await until(lambda: recorders(made), lambda found: not found, within_s=60)
-    return ready
-
-
-async def download(made: Platform, recording_id: str) -> bytes:
-    replay = (await made.api.post(f"{MINE}/{recording_id}/replay")).json()
-    (file,) = replay["files"]
-    return (await made.api.get(file["url"])).content
+SAMPLES_PER_S = 48_000
+LONGEST_HOLE_S = 3.0
+"""A longer one is a break, which a file leaves out."""
 
 
 async def test_an_event_is_recorded_though_the_control_plane_is_killed(tmp_path: Path) -> None:
@@ -76,10 +38,10 @@ async def test_an_event_is_recorded_though_the_control_plane_is_killed(tmp_path:
             await goes_on(watcher, 30)
         ready = await finish(made, event, recording_id)
         assert ready["problem"] == ""
-        decoded = mp4.decode(await download(made, recording_id))
+        (file,) = await download(made, recording_id)
+        decoded = mp4.decode(file)
         assert len(decoded.shown_s) / FPS == pytest.approx(ready["duration_s"], abs=0.5)
-        gaps_s = [b - a for a, b in zip(decoded.shown_s, decoded.shown_s[1:], strict=False)]
-        assert max(gaps_s) < 0.2, "nothing is missing"
+        assert max(decoded.gaps_s) < 0.2, "nothing is missing"
 
 
 async def test_a_recorder_that_is_killed_comes_back(tmp_path: Path) -> None:
@@ -91,4 +53,15 @@ async def test_a_recorder_that_is_killed_comes_back(tmp_path: Path) -> None:
         made.kill(recorder)
         await until_kept(made, recording_id, before["duration_s"] + 8.0)
         assert await recorders(made) == [recorder]
-        await finish(made, event, recording_id)
+        ready = await finish(made, event, recording_id)
+        files = [mp4.decode(file) for file in await download(made, recording_id)]
+        shown_s = sum(one.shown_s[-1] + 1 / FPS for one in files)
+        heard_s = sum(one.samples for one in files) / SAMPLES_PER_S
+        assert shown_s == pytest.approx(ready["duration_s"], abs=0.5)
+        # Packets that a recorder misses as it comes back are neither shown nor heard.
+        assert heard_s == pytest.approx(ready["duration_s"], abs=2.0)
+        for one in files:
+            # What came after the gap follows on: a player does not wait there.
+            assert one.shown_s[0] == pytest.approx(0.0, abs=0.2)
+            assert one.shown_s == sorted(one.shown_s)
+            assert max(one.gaps_s) < LONGEST_HOLE_S

@@ -4,6 +4,7 @@ import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import av
 
@@ -16,6 +17,11 @@ class Decoded:
     sizes: set[tuple[int, int]] = field(default_factory=set)
     heard_s: list[float] = field(default_factory=list)
     samples: int = 0
+
+    @property
+    def gaps_s(self) -> list[float]:
+        """From each picture to the next one."""
+        return [b - a for a, b in pairwise(self.shown_s)]
 
 
 def decode(data: bytes) -> Decoded:
