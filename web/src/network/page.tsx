@@ -255,6 +255,9 @@ function overlayPicture(overlay: Overlay | null, stream: string | null): Pick<Pi
   };
 }
 
+/** Whether the first answer came, or the reason why none did. */
+const isKnown = ({ data, error }: Live<unknown>): boolean => data !== null || error !== null;
+
 interface NetworkViewProps {
   username: string;
   network: Live<Network>;
@@ -270,8 +273,8 @@ function NetworkView({ username, network: { data, error, refresh } }: NetworkVie
   const tree = useLive(shown.event && `tree ${shown.event}`, () => treeOf(shown.event ?? ''), KINDS, POLL_MS);
   const read = useLive(`overlay ${username}`, readOverlay, OVERLAY_KINDS, POLL_MS);
   const overlay = read.data?.overlay ?? null;
-  // What is below the overlay's tables waits for them: it would be pushed down.
-  const isRead = read.data !== null || read.error !== null;
+  // Nothing is drawn before the overlay and the events are known: what is below them would be pushed down.
+  const isRead = isKnown(read) && isKnown(events);
   const samples = useMemo(() => data && samplesOf(data.nodes, data.functions), [data]);
   const trails = useTrails(samples);
   const paths = overlay?.paths ?? [];

@@ -25,7 +25,8 @@ export function CaptionCard({ event }: { event: LiveEvent }) {
       refresh();
     });
   };
-  if (data && !data.available && !isOn) return null;
+  // Not drawn before it is known: many platforms have none, and what is below would move up.
+  if (data ? !data.available && !isOn : !error) return null;
   return (
     <section className="panel" aria-label={t('captions.captions')}>
       <h2>{t('captions.captions')}</h2>

@@ -33,7 +33,8 @@ export function ExpectedCard({ event }: { event: LiveEvent }) {
   const id = useId();
   const read = (): Promise<Demand> => api.demand(event.id);
   const { data, error, refresh } = useLive(`demand ${event.id}`, read, ['event'], POLL_MS);
-  if (data && data.predicted_at === null) return null;
+  // Not drawn before it is known: most events have none, and what is below would move up.
+  if (data ? data.predicted_at === null : !error) return null;
   return (
     <section className="panel" aria-labelledby={`${id}h`}>
       <h2 id={`${id}h`}>{t('stats.expected')}</h2>
