@@ -22,6 +22,11 @@ QUICKER = {
 """Nodes are considered first when a viewer is there, also on a slow machine."""
 _HEIGHT = "() => document.querySelector('video').videoHeight"
 _IS_HIGH = "px => document.querySelector('video').videoHeight === px"
+_PLAYS_SMALLER = """() => {
+  const player = window.umbelPlayer;
+  const height = document.querySelector('video')?.videoHeight;
+  return player?.quality === '360p' && player.state === 'playing' && height === 360;
+}"""
 _PHASES = """() => {
   window.phases = [];
   const look = () => {
@@ -38,11 +43,9 @@ async def until_height(page: Page, height: int) -> None:
 
 
 async def until_smaller(page: Page) -> None:
-    """Before the picture's size is known there is the source alone."""
-    await page.wait_for_function(
-        "() => window.umbelPlayer?.quality === '360p'", timeout=DECODED_S * 1000
-    )
-    await until_height(page, 360)
+    """Before the picture's size is known there is the source alone; a picture is shown before the
+    player says that it plays."""
+    await page.wait_for_function(_PLAYS_SMALLER, timeout=DECODED_S * 1000)
 
 
 async def transcoders(made: Platform) -> list[tuple[str, str]]:
