@@ -83,6 +83,20 @@ async def test_each_quality_is_recorded_once(place: RecordedEvent) -> None:
     assert [one.segments for one in await place.kept("ann")] == [1]
 
 
+async def test_one_that_is_deleted_before_its_recorder_comes_begins_nothing(
+    place: RecordedEvent,
+) -> None:
+    await place.on_air(Reel("one", film()))
+    start, capturing = place.studio.recordings.start, place.studio.recordings.capturing
+    ann = await start("ann", place.event.id, from_start=False, quality="360p")
+    await place.studio.look()
+    await place.studio.recordings.delete("ann", ann.recording.id)
+    small = f"{place.event.id}-360p"
+    place.studio.reels.running[small] = Reel("two", film(), ready=1)
+    assert await capturing.capture(small) is None
+    assert await place.repository.find({"event": place.event.id}, owner=None) == []
+
+
 async def test_everybody_sees_the_sources_quality_again(place: RecordedEvent) -> None:
     await place.on_air(Reel("one", film(), ready=2))
     place.studio.reels.running[f"{place.event.id}-360p"] = Reel("two", film(), ready=1)
@@ -198,7 +212,7 @@ async def test_another_life_of_the_recorder_goes_on_where_the_first_ended(
     assert max(steps) < 0.2, "one timeline"
     assert min(steps) > 0
     _, extent = await place.studio.recordings.extent("ann", ann.recording.id)
-    text = await place.studio.recordings.replays.playlist(extent)
+    text = await recorded.playlist(place.studio.recordings, extent)
     assert text.count("#EXT-X-DISCONTINUITY\n") == 1
     assert text.count("#EXT-X-MAP") == 1, "the same parameters"
 
@@ -227,7 +241,7 @@ async def test_streams_of_two_sizes_are_two_files(place: RecordedEvent) -> None:
     assert (bool(first.heard_s), bool(second.heard_s)) == (True, False)
     assert second.shown_s[0] == pytest.approx(0.0, abs=0.03)
     _, extent = await place.studio.recordings.extent("ann", ann.recording.id)
-    assert (await place.studio.recordings.replays.playlist(extent)).count("#EXT-X-MAP") == 2
+    assert (await recorded.playlist(place.studio.recordings, extent)).count("#EXT-X-MAP") == 2
 
 
 async def test_a_control_plane_that_dies_between_bytes_and_rows_loses_nothing(

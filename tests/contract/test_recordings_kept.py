@@ -136,11 +136,11 @@ async def test_the_provider_has_it_recorded_for_everybody(place: RecordedEvent) 
     _, extent = await service.replay(place.event.id)
     index = await service.index(extent)
     assert (len(index.segments), index.is_growing) == (3, True)
-    assert "PLAYLIST-TYPE:EVENT" in await service.replays.playlist(extent)
+    assert "PLAYLIST-TYPE:EVENT" in await recorded.playlist(service, extent)
     await place.catalogue.transition(place.event.id, EventEvent.END)
     made.is_over = True
     await place.studio.look()
-    text = await service.replays.playlist(extent)
+    text = await recorded.playlist(service, extent)
     assert "PLAYLIST-TYPE:VOD" in text
     assert text.endswith("#EXT-X-ENDLIST\n")
     bob = await service.start("bob", place.event.id, from_start=True)

@@ -4,6 +4,7 @@ the last; a control plane, a recorder or a node may die in the middle."""
 import asyncio
 from pathlib import Path
 
+from support.recorded import playlist
 from support.virtual import scenario, until
 from support.world import World, world
 from umbel.catalogue.model import EventEvent, EventState, UserRole
@@ -66,7 +67,7 @@ async def test_a_reserved_recording_is_whole_with_nobody_watching(tmp_path: Path
         assert one.state is RecordingState.READY
         lasted_s = w.clock.now_s() - began_s
         assert 20.0 <= one.duration_s <= lasted_s
-        text = await w.system.recordings.replays.playlist(await extent(w, "ann"))
+        text = await playlist(w.system.recordings, await extent(w, "ann"))
         assert text.endswith("#EXT-X-ENDLIST\n")
 
 

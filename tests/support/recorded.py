@@ -16,7 +16,9 @@ from umbel.kit.errors import Unavailable
 from umbel.kit.leases import Leases
 from umbel.media.hls import boxes
 from umbel.media.model import Pulled, PulledSegment
+from umbel.recordings import playlists
 from umbel.recordings.capturing import LEASE_S, Capturing
+from umbel.recordings.model import Extent
 from umbel.recordings.service import SOURCE, Recordings, recordings
 from umbel.recordings.storyboards.service import Storyboards
 from umbel.repository.service import Repository
@@ -113,6 +115,12 @@ class Reels:
 
     async def close(self) -> None:
         self.running.clear()
+
+
+async def playlist(service: Recordings, extent: Extent) -> str:
+    """The media playlist of what there is."""
+    index = await service.index(extent)
+    return playlists.media(index.segments, is_growing=index.is_growing)
 
 
 @dataclass(kw_only=True)

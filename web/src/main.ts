@@ -8,6 +8,7 @@ import { early } from './player/early';
 import { preferencesOf } from './player/preferences';
 import './styles/base.css';
 import './styles/parts.css';
+import './styles/forms.css';
 import './styles/discover.css';
 import './styles/player.css';
 import './styles/calendar.css';

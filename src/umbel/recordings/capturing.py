@@ -191,6 +191,8 @@ class Capturing:
             if not await self.wanted([stream]):
                 return None
             capture = await self.database.write(_begin, stream, self.clock.now_s())
+            if capture is None:
+                return None
         return await self._pull(capture, at)
 
     async def _without_recorder(self, capture: Capture) -> float | None:
@@ -337,11 +339,13 @@ def _stop(connection: Connection, username: str, now_s: float) -> None:
             kept_store.change(connection, replace(one, until_s=now_s, problem=problem))
 
 
-def _begin(connection: Connection, stream: str, now_s: float) -> Capture:
-    """The stream's capture, which takes more from now on."""
+def _begin(connection: Connection, stream: str, now_s: float) -> Capture | None:
+    """The stream's capture, which takes more from now on; None where nobody wants it any more."""
     found = store.by_stream(connection, stream)
     if found is None:
         event_id = kept_store.event_of(connection, stream)
+        if event_id is None:
+            return None
         found = Capture(id=new_id("cap"), event_id=event_id, stream=stream, started_s=now_s)
         store.add(connection, found)
     elif found.state is CaptureState.ENDED:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from umbel.media.replay.pieces import NoSuchPiece, Span
-from umbel.recordings import mp4, playlists
+from umbel.recordings import mp4
 from umbel.recordings.indexes import Index, Indexes
 from umbel.recordings.model import Extent, Segment
 from umbel.repository.service import Repository
@@ -41,11 +41,6 @@ class Replays:
     async def index(self, extent: Extent) -> Index:
         """What there is of it."""
         return await self._indexes.of(extent)
-
-    async def playlist(self, extent: Extent, folder: str = "") -> str:
-        """The media playlist of pieces that are in `folder`, as `playlists.media`."""
-        index = await self._indexes.of(extent)
-        return playlists.media(index.segments, is_growing=index.is_growing, folder=folder)
 
     async def section(self, extent: Extent, number: int) -> bytes:
         """An initialisation section. Raises NoSuchPiece."""

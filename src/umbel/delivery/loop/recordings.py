@@ -92,9 +92,10 @@ class Recordings:
     def _with_recorder(self, view: View, tree: Tree, relaying: Relaying) -> Tree:
         """The tree with a recorder; that of a rendition which nobody watches gets a transcoder,
         too. Raises NoCapacity, NoSuchQuality."""
-        source = view.trees.get(renditions.event_of(tree.stream))
-        is_source = renditions.quality_of(tree.stream) == renditions.SOURCE
-        if tree.root is None and not is_source and source is not None and source.root is not None:
+        source_stream = renditions.event_of(tree.stream)
+        source = view.trees.get(source_stream)
+        is_new = tree.root is None and tree.stream != source_stream
+        if is_new and source is not None and source.root is not None:
             renditions.check(tree.stream, self.collector.height(source))
             view = transcoders.begun(view, tree, relaying)
             tree = view.trees[tree.stream]

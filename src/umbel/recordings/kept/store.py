@@ -160,8 +160,13 @@ _WANTED = Scalar(
     ),
     str,
 )
+_STREAM = given("stream_")
 _EVENT_OF = Scalar(
-    sa.select(recordings.c.event_id).where(recordings.c.stream == given("stream_")).limit(1), str
+    sa.union(
+        sa.select(recordings.c.event_id).where(recordings.c.stream == _STREAM),
+        sa.select(event_replays.c.event_id).where(event_replays.c.event_id == _STREAM),
+    ),
+    str,
 )
 # A reservation becomes a recording when its event is on air.
 _RESERVED = Query(
@@ -269,9 +274,9 @@ def wanted(connection: Connection, now_s: float) -> frozenset[str]:
     return frozenset(connection.scalars(_WANTED, now_s=now_s))
 
 
-def event_of(connection: Connection, stream: str) -> str:
-    """The event that a recorded stream belongs to."""
-    return connection.scalar(_EVENT_OF, stream_=stream) or stream
+def event_of(connection: Connection, stream: str) -> str | None:
+    """The event that the stream belongs to, if somebody keeps anything of it."""
+    return connection.scalar(_EVENT_OF, stream_=stream)
 
 
 def reserved(connection: Connection) -> list[tuple[str, str, str]]:
