@@ -1,17 +1,22 @@
 """Virtual time for whole scenarios: timers fire at once, in order, while real I/O is waited for.
 
-A database driver works in threads; time stands still as long as one of its units is open, so that
-a scenario of minutes runs in a second and always in the same order.
+A database driver works in threads; time stands still as long as one of its units is open, and as
+long as another call runs in a thread of an executor: the hash of a password, a file. A scenario of
+minutes runs in a second and always in the same order.
 """
 
 import asyncio
 import functools
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from umbel.kit.db import Database
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _GRACE_S = 0.001
 _REAL_WAIT_S = 30.0
@@ -27,6 +32,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.now_s
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        future = super().run_in_executor(executor, func, *args)
+        self.busy += 1
+        future.add_done_callback(self._returned)
+        return future
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """A time limit of the runner would be virtual, and over before the threads have ended."""
+        await super().shutdown_default_executor()
+
+    def _returned(self, _future: object) -> None:
+        self.busy -= 1
 
 
 class _VirtualSelector(selectors.DefaultSelector):
