@@ -264,10 +264,19 @@ async def test_where_live_viewers_need_all_replays_send_nothing(tmp_path: Path) 
         event = await w.live(mbps=free / 2)
         for left in (free / 2, 0.0):
             await w.watch(event, "pe2")
-            assert await allowed(w) == {"edge-pe2-1": pytest.approx(left, abs=0.1)}
+            await until_allowed(w, left)
 
 
 async def allowed(w: World) -> dict[str, float]:
     """What replays may send, by edge."""
     found = await w.system.feeding.edges.all()
     return {one.server.function_id: one.mbps for one in found.values()}
+
+
+async def until_allowed(w: World, mbps: float) -> None:
+    """A session that is stored while others are read counts twice until the next look."""
+
+    async def holds() -> bool:
+        return await allowed(w) == {"edge-pe2-1": pytest.approx(mbps, abs=0.1)}
+
+    await until(holds, within_s=3, why=f"replays may send {mbps} Mbit/s")
