@@ -36,8 +36,11 @@ export function dayKey(iso: string, timeZone?: string): string {
 /** "Today", "Tomorrow", else the weekday and date. */
 export function dayLabel(iso: string, nowMs: number, locale: string = currentLocale(), timeZone?: string): string {
   const key = dayKey(iso, timeZone);
-  if (key === dayKey(new Date(nowMs).toISOString(), timeZone)) return t('time.today');
-  if (key === dayKey(new Date(nowMs + DAY_MS).toISOString(), timeZone)) return t('time.tomorrow');
+  const today = dayKey(new Date(nowMs).toISOString(), timeZone);
+  if (key === today) return t('time.today');
+  // Counted in UTC, whose days have 24 h each: where clocks change, 24 h from now may be today or the day after tomorrow.
+  const tomorrow = new Date(Date.parse(`${today}T00:00:00Z`) + DAY_MS).toISOString().slice(0, 10);
+  if (key === tomorrow) return t('time.tomorrow');
   const options: Intl.DateTimeFormatOptions = { weekday: 'long', day: 'numeric', month: 'long' };
   return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(new Date(iso));
 }

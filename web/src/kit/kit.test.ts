@@ -18,6 +18,15 @@ describe('days and times', () => {
     expect(labels('Asia/Tokyo')).toEqual(['Today', 'Friday 14 June']);
   });
 
+  test.each([
+    ['forward', '2027-03-27T22:30:00Z', ['2027-03-28T10', '2027-03-29T10'], ['Tomorrow', 'Monday 29 March']],
+    ['back', '2027-10-30T22:30:00Z', ['2027-10-31T22', '2027-11-01T10'], ['Today', 'Tomorrow']],
+  ])('tomorrow is the next day when the clocks go %s', (_, moment, hours, labels) => {
+    const items = hours.map((hour) => at(`${hour}:00:00Z`));
+    const days = format.groupByDay(items, Date.parse(moment), 'en-GB', 'Europe/Rome');
+    expect(days.map((day) => day.label)).toEqual(labels);
+  });
+
   test('earliest first, within and between days', () => {
     const items = [at('2030-06-12T10:00:00Z'), at('2030-06-11T12:00:00Z'), at('2030-06-11T09:00:00Z')];
     const days = format.groupByDay(items, now, 'en-GB', 'UTC');

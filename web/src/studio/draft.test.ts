@@ -85,6 +85,15 @@ describe('a draft', () => {
   });
 
   test.each([
+    ['2027-10-31T00:30:00.000Z', '2027-10-31T02:30:00.000Z'],
+    ['2027-03-28T00:30:00.000Z', '2027-03-28T01:30:00.000Z'],
+  ])('can be sent as it is where clocks change: %s', (starts_at, ends_at) => {
+    const draft = { ...emptyDraft(Date.parse(starts_at), 'Europe/Rome'), title: 'Derby' };
+    expect(problemOf(draft)).toBeNull();
+    expect(contentOf(draft)).toMatchObject({ starts_at, ends_at });
+  });
+
+  test.each([
     [{ title: '  ' }, 'Enter a title.'],
     [{ starts: '' }, 'Enter a start and an end.'],
     [{ ends: '2020-01-01T10:00' }, 'The end must be after the start.'],

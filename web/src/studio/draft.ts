@@ -29,7 +29,9 @@ export type Content = Pick<
 const LEAST_PHRASE = 8;
 
 export function emptyDraft(nowMs: number, timeZone: string = ownZone()): Draft {
-  const times = { starts: toZonedInput(nowMs, timeZone), ends: toZonedInput(nowMs + HOUR_MS, timeZone), timeZone };
+  const starts = toZonedInput(nowMs, timeZone);
+  // An hour later by the clock: where clocks go back, an hour later they may show the same time again.
+  const times = { starts, ends: laterInput(starts, HOUR_MS) ?? starts, timeZone };
   const content = { title: '', description: '', ...times, vp8: false };
   return { ...content, visibility: 'public', passPhrase: '' };
 }
