@@ -1,6 +1,7 @@
 """Users, tokens, roles: who may come in and what they may do."""
 
 import asyncio
+import math
 import time
 
 import httpx
@@ -153,13 +154,17 @@ async def test_wrong_passwords_make_the_account_wait_elsewhere_and_the_right_one
 
 
 async def test_a_flood_of_wrong_passwords_is_refused_before_it_is_hashed(here: World) -> None:
+    began_s = time.monotonic()
     flood = asyncio.gather(*(sign_in(here, f"user{n}", "wrong password") for n in range(100)))
     elsewhere = httpx.ASGITransport(here.app, client=("192.0.2.9", 1))
     form = {"grant_type": "password", "username": "city", "password": PASSWORD}
     async with httpx.AsyncClient(transport=elsewhere, base_url="http://umbel") as other:
         assert (await other.post("/oauth/token", data=form)).status_code == 200
     statuses = [answer.status_code for answer in await flood]
-    assert (statuses.count(401), statuses.count(429)) == (20, 80)
+    # The delays double from 1 s: a machine that takes long over the flood gets one more for each.
+    delays = int(math.log2(1 + time.monotonic() - began_s))
+    assert 20 <= statuses.count(401) <= 20 + delays
+    assert statuses.count(401) + statuses.count(429) == 100
 
 
 async def test_the_last_operator_stays(here: World) -> None:
