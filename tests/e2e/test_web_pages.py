@@ -156,6 +156,7 @@ async def test_the_player_is_driven_by_keys_and_keeps_the_choice_of_protocol(
         await page.keyboard.press("k")
         await expect(page.get_by_test_id("status")).to_have_text("Live")
 
+        await page.get_by_text("Details", exact=True).click()
         await page.get_by_text("HLS", exact=True).click()
         await page.wait_for_function(
             "() => umbelPlayer.protocol === 'hls' && umbelPlayer.framesDecoded >= 30",

@@ -9,7 +9,7 @@ import { to } from '../kit/routes';
 import type { ChangeKind, LiveEvent } from '../kit/types';
 import { early } from '../player/early';
 import type { Choice } from '../player/model';
-import { Facts, ProtocolChoice, QualityChoice, StatusLine } from '../player/panel';
+import { Facts, QualityChoice, StatusLine } from '../player/panel';
 import { keepChoice, keepQuality } from '../player/preferences';
 import type { Player } from '../player/runner';
 import { Stage } from '../player/stage';
@@ -55,7 +55,8 @@ function ReserveHere({ event }: { event: LiveEvent }) {
   );
 }
 
-function About({ event }: { event: LiveEvent }) {
+/** The first lines under the player: what it is, whose and when. */
+function Title({ event }: { event: LiveEvent }) {
   const nowMs = useNow();
   const when = formatSpan(event.starts_at, event.ends_at);
   return (
@@ -69,12 +70,16 @@ function About({ event }: { event: LiveEvent }) {
         </time>
         {event.state === 'live' && <span>{formatViewers(event.stream?.viewers ?? 0)}</span>}
       </p>
-      <div className="reserve-place">
-        <Follow providerId={event.provider_id} name={event.provider_name} />
-      </div>
+    </div>
+  );
+}
+
+function About({ event }: { event: LiveEvent }) {
+  return (
+    <>
       <ReserveHere event={event} />
       {event.description !== '' && <p className="about-text">{event.description}</p>}
-    </div>
+    </>
   );
 }
 
@@ -167,24 +172,21 @@ export default function Watch({ eventId }: { eventId: string }) {
       ) : (
         <Stage event={event} player={player} video={video} onVideo={setVideo} />
       )}
+      <Title event={event} />
       <div className="under">
         {replays.shown && <BackToLive event={event} replays={replays} />}
         {player && <StatusLine player={player} heightPx={heightPx} />}
-        {player && (
-          <div className="choices">
-            <QualityChoice player={player} heightPx={heightPx} onChoose={chooseQuality} />
-            <ProtocolChoice player={player} onChoose={choose} />
-          </div>
-        )}
+        {player && <QualityChoice player={player} heightPx={heightPx} onChoose={chooseQuality} />}
       </div>
       <div className="row row-start">
+        <Follow providerId={event.provider_id} name={event.provider_name} />
         <GoBack event={event} replays={replays} />
         <RecordButton event={event} canGoBack={replays.isThere} />
       </div>
       {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}
       <About event={event} />
       <SaidHere event={event} isRecorded={replays.isThere} />
-      {player && <Facts player={player} heightPx={heightPx} />}
+      {player && <Facts player={player} heightPx={heightPx} onChoose={choose} />}
       {player && <WatchOn player={player} eventId={eventId} />}
       <Share event={event} />
       <MoreEvents event={event} />

@@ -62,7 +62,7 @@ function Segments<T extends string>({ legend, items, chosen, onChoose }: Segment
 
 const CHOICES: readonly Choice[] = ['auto', 'whep', 'hls'];
 
-export function ProtocolChoice({ player, onChoose }: { player: Player; onChoose: (choice: Choice) => void }) {
+function ProtocolChoice({ player, onChoose }: { player: Player; onChoose: (choice: Choice) => void }) {
   const { choice } = useSnapshot(player).state;
   const items = CHOICES.map((value) => ({ value, label: value === 'auto' ? t('player.auto') : PROTOCOL_NAMES[value] }));
   return <Segments legend={t('player.protocol')} items={items} chosen={choice} onChoose={onChoose} />;
@@ -97,13 +97,23 @@ function Fact({ name, children, note }: { name: string; children: ReactNode; not
 
 const or = <T,>(value: T | null, format: (value: T) => string): string => (value === null ? '–' : format(value));
 
-export function Facts({ player, heightPx }: { player: Player; heightPx: number }) {
+interface FactsProps {
+  player: Player;
+  heightPx: number;
+  onChoose: (choice: Choice) => void;
+}
+
+/** How the picture comes, and by which protocol it is to come. */
+export function Facts({ player, heightPx, onChoose }: FactsProps) {
   const { state, details, sessionsOpened } = useSnapshot(player);
   const size = details.width && details.height ? `${String(details.width)} × ${String(details.height)}` : '–';
   const rate = or(details.framesPerS, (fps) => t('player.fps', { fps: Math.round(fps) }));
   return (
     <details className="facts">
       <summary>{t('player.details')}</summary>
+      <div className="choices">
+        <ProtocolChoice player={player} onChoose={onChoose} />
+      </div>
       <dl>
         <Fact name={t('player.edge')}>{state.session?.edge ?? '–'}</Fact>
         <Fact name={t('player.protocol')} note={state.fallback ? t('player.webrtcFailed') : ''}>
