@@ -1,6 +1,7 @@
 """Listed events and providers as rows. In: a connection of a read unit. Out: values of `model`.
 
 `LISTED` of the catalogue's store alone says which events anybody may find: every query here has it.
+Searches are written for PostgreSQL without statistics, too, as it is after a restore or an import.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ class _Order:
 
     is_ahead: bool
     after: bool
+
+
+_IS_LISTED = sa.func.coalesce(LISTED, sa.false())
+"""`LISTED` of searches. Without statistics PostgreSQL expects 1 of 200 events to have a value, and
+would check and sort all events for a page; of an expression it expects that half of them pass."""
 
 
 _LAST = "\U0010ffff"
@@ -53,32 +59,42 @@ def _with(number: int) -> sa.CompoundSelect[Any]:
     )
 
 
-def _has(number: int) -> sa.ColumnElement[bool]:
+def _read_first(number: int) -> sa.FromClause:
+    """The same as whole events, read before any other condition is looked at."""
+    # The offset keeps the conditions apart: without statistics PostgreSQL expects few events of a
+    # state, and would go through all that have the word for each of thousands.
+    with_word = sa.select(events).where(_IS_LISTED).where(events.c.id.in_(_with(number)))
+    return with_word.offset(0).subquery("found")
+
+
+def _has(of: sa.FromClause, number: int) -> sa.ColumnElement[bool]:
     """The same as a condition on one event."""
     # Not EXISTS: PostgreSQL would collect every event that has the word, for a page of a few.
     word = (
         sa.select(event_words.c.word)
-        .where(event_words.c.event_id == events.c.id)
+        .where(event_words.c.event_id == of.c.id)
         .where(_begins(event_words.c.word, number))
         .limit(1)
         .scalar_subquery()
     )
-    return word.is_not(None) | events.c.provider_id.in_(_of_provider(number))
+    return word.is_not(None) | of.c.provider_id.in_(_of_provider(number))
 
 
-def _count_rows(some: sa.Select[Any]) -> sa.ScalarSelect[int]:
-    return sa.select(sa.func.count()).select_from(some.limit(_RARE).subquery()).scalar_subquery()
+def _count_words() -> sa.ScalarSelect[int]:
+    # Of the next words in the index, those that still begin so: with both ends of the range in
+    # one place PostgreSQL would collect all of it, however long, before it counts the first.
+    begins = event_words.c.word >= given("word0")
+    following = sa.select(event_words.c.word).where(begins).order_by(event_words.c.word)
+    word = following.limit(_RARE).subquery().c.word
+    return sa.select(sa.func.count()).where(word < given("end0")).scalar_subquery()
 
 
-_FREQUENCY = Scalar(
-    sa.select(
-        (
-            _count_rows(sa.select(event_words.c.event_id).where(_begins(event_words.c.word, 0)))
-            + _count_rows(sa.select(events.c.id).where(events.c.provider_id.in_(_of_provider(0))))
-        ).label("frequency")
-    ),
-    int,
-)
+def _count_of_providers() -> sa.ScalarSelect[int]:
+    some = sa.select(events.c.id).where(events.c.provider_id.in_(_of_provider(0))).limit(_RARE)
+    return sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery()
+
+
+_FREQUENCY = Scalar(sa.select((_count_words() + _count_of_providers()).label("frequency")), int)
 
 
 @cache
@@ -86,19 +102,22 @@ def _events_query(
     words: int, rarest: int | None, *, of_state: bool, of_provider: bool, order: _Order
 ) -> Query[Event]:
     """One statement for each form of a search. Of one state only: an index has its order."""
+    of = events if rarest is None else _read_first(rarest)
     query = (
-        sa.select(events, providers.c.name.label("provider_name"))
-        .join_from(events, providers)
-        .where(LISTED)
+        sa.select(of, providers.c.name.label("provider_name"))
+        .join_from(of, providers, of.c.provider_id == providers.c.id)
         .limit(given("most", sa.Integer))
     )
+    if rarest is None:
+        query = query.where(_IS_LISTED)
     if of_state:
-        query = query.where(events.c.state == given("state"))
+        query = query.where(of.c.state == given("state"))
     if of_provider:
-        query = query.where(events.c.provider_id == given("provider"))
+        query = query.where(of.c.provider_id == given("provider"))
     for number in range(words):
-        query = query.where(events.c.id.in_(_with(number)) if number == rarest else _has(number))
-    start, id_ = events.c.starts_s, events.c.id
+        if number != rarest:
+            query = query.where(_has(of, number))
+    start, id_ = of.c.starts_s, of.c.id
     if order.after:
         last_s, last = given("last_s", sa.Float), given("last")
         beyond = start > last_s if order.is_ahead else start < last_s
