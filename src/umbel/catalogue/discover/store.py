@@ -81,7 +81,7 @@ def _has(of: sa.FromClause, number: int) -> sa.ColumnElement[bool]:
 
 
 def _count_words() -> sa.ScalarSelect[int]:
-    # Of the next words in the index, those that still begin so: with both ends of the range in
+    # Of the next words in the index, those that have the beginning. With both ends of the range in
     # one place PostgreSQL would collect all of it, however long, before it counts the first.
     begins = event_words.c.word >= given("word0")
     following = sa.select(event_words.c.word).where(begins).order_by(event_words.c.word)
