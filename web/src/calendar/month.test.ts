@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-
+import { addDays } from '../kit/format';
 import { purposesFor, toggled } from '../kit/reservable';
 import type { LiveEvent, Reservation, Watched } from '../kit/types';
 import { byDay, entriesOf } from './entries';
-import { addDays, addMonths, dayForKey, daysBetween, firstDayOf, monthKey, parseMonth, weeksOf } from './month';
+import { addMonths, dayForKey, daysBetween, firstDayOf, monthKey, parseMonth, weeksOf } from './month';
 
 const MONDAY = 1;
 const SUNDAY = 0;

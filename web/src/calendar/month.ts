@@ -1,5 +1,7 @@
 // Months, weeks and days of a calendar. Days are keys such as 2027-03-28, without a zone. Pure.
 
+import { addDays } from '../kit/format';
+
 export interface Month {
   year: number;
   /** 1 to 12. */
@@ -12,16 +14,12 @@ export interface Day {
   isInMonth: boolean;
 }
 
-const DAY_MS = 86_400_000;
 /** Days that one entry is shown on, at most. */
 const MOST_DAYS = 62;
 const FIRST_YEAR = 1970;
 const LAST_YEAR = 2199;
 
 const two = (n: number): string => String(n).padStart(2, '0');
-const keyOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
-/** UTC has no changes of the clock: a day after another is 24 h later. */
-const msOf = (key: string): number => Date.parse(`${key}T00:00:00Z`);
 
 export const monthKey = ({ year, month }: Month): string => `${String(year)}-${two(month)}`;
 
@@ -42,10 +40,8 @@ export function addMonths({ year, month }: Month, count: number): Month {
   return { year: Math.floor(index / 12), month: (index % 12) + 1 };
 }
 
-export const addDays = (key: string, count: number): string => keyOf(msOf(key) + count * DAY_MS);
-
 /** 0 is Sunday. */
-export const weekdayOf = (key: string): number => new Date(msOf(key)).getUTCDay();
+export const weekdayOf = (key: string): number => new Date(`${key}T00:00:00Z`).getUTCDay();
 
 /** The weeks that the month touches; `firstDay` is the weekday that weeks begin with. */
 export function weeksOf(month: Month, firstDay: number): Day[][] {

@@ -33,14 +33,18 @@ export function dayKey(iso: string, timeZone?: string): string {
   return parts.format(new Date(iso));
 }
 
+/** The key of the day so many days later. UTC has no changes of the clock: each of its days has 24 h. */
+export function addDays(key: string, count: number): string {
+  return new Date(Date.parse(`${key}T00:00:00Z`) + count * DAY_MS).toISOString().slice(0, 10);
+}
+
 /** "Today", "Tomorrow", else the weekday and date. */
 export function dayLabel(iso: string, nowMs: number, locale: string = currentLocale(), timeZone?: string): string {
   const key = dayKey(iso, timeZone);
   const today = dayKey(new Date(nowMs).toISOString(), timeZone);
   if (key === today) return t('time.today');
-  // Counted in UTC, whose days have 24 h each: where clocks change, 24 h from now may be today or the day after tomorrow.
-  const tomorrow = new Date(Date.parse(`${today}T00:00:00Z`) + DAY_MS).toISOString().slice(0, 10);
-  if (key === tomorrow) return t('time.tomorrow');
+  // Where clocks change, 24 h from now may be today or the day after tomorrow.
+  if (key === addDays(today, 1)) return t('time.tomorrow');
   const options: Intl.DateTimeFormatOptions = { weekday: 'long', day: 'numeric', month: 'long' };
   return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(new Date(iso));
 }
