@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from support.expecting import edges, narrow, on_air, platform, scheduled, until_edges
-from support.virtual import scenario
+from support.virtual import scenario, until
 from support.world import world
 from umbel.delivery.loop.ahead import YIELD_S
 from umbel.delivery.prepared.model import Prepared
@@ -37,6 +37,22 @@ async def test_no_viewer_is_refused_for_one_who_is_expected(tmp_path: Path) -> N
         ticket = await w.watch(live, "pe1")
         await w.until_watched(ticket, within_s=10)
         assert [b.node for b in (await w.delivery.tree(reserved)).branches] == ["c1"]
+
+
+@scenario
+async def test_room_of_a_tree_that_was_just_stored_is_given_too(tmp_path: Path) -> None:
+    async with world(tmp_path, **narrow(tmp_path)) as w:
+        reserved = await scheduled(w, after_s=40, nodes=("pe1",), at="c1")
+        live = await w.live("c1")
+        await until_edges(w, "edge-pe1-1", within_s=20)
+        await on_air(w, reserved)
+
+        async def has_its_edge() -> bool:
+            return [b.node for b in (await w.delivery.tree(reserved)).branches] == ["c1", "pe1"]
+
+        await until(has_its_edge, within_s=10, why="the tree has the edge that waited")
+        ticket = await w.watch(live, "pe1")
+        await w.until_watched(ticket, within_s=10)
 
 
 @scenario

@@ -338,7 +338,7 @@ class Delivery:
             session = session_of(viewer, assignment, self._now_s(), ttl_s)
             known, new = promises.at(session.edge_node), assignment.tree if is_new else None
             try:
-                with self._promised(session, assignment.tree):
+                with self._promised(session, assignment.tree, is_new=is_new):
                     await self.store.open_session(session, new, known=known)
             except VersionMismatch:
                 await promises.refresh()
@@ -358,10 +358,10 @@ class Delivery:
         return self.planning is not None and await self.planning.rescue(stream, access_node)
 
     @contextmanager
-    def _promised(self, session: Session, tree: Tree) -> Iterator[None]:
+    def _promised(self, session: Session, tree: Tree, *, is_new: bool) -> Iterator[None]:
         """Count what a viewer is promised while it is being stored."""
         promises, mbps = self.collector.promises, self.collector.mbps(tree)
-        with promises.placing(tree), promises.storing(session, mbps):
+        with promises.placing(tree, is_new=is_new), promises.storing(session, mbps):
             yield
 
     async def _made_room(self, event_id: str, node: str, failures: int) -> bool:

@@ -4,7 +4,7 @@ In: sessions as they are stored and being stored, trees being stored, and what i
 ledger's entries of delivery. A decision and its promise have no await between them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -25,6 +25,15 @@ _KEPT_ROUNDS = 2
 trees has seen them."""
 
 
+@dataclass(slots=True)
+class _Placed:
+    """A function of a tree that is being stored or was a moment ago, and for how many more looks
+    it counts by itself."""
+
+    function: Function
+    rounds: int = _KEPT_ROUNDS
+
+
 @dataclass(kw_only=True)
 class Promises:
     """`sessions` are counts by stream and function, `watching` by stream, access node and the
@@ -40,8 +49,7 @@ class Promises:
     late: dict[str, int] = field(default_factory=dict)
     _storing: dict[str, Session] = field(default_factory=dict)
     _reading: list[dict[str, Session]] = field(default_factory=list)
-    _placing: dict[str, Function] = field(default_factory=dict)
-    _rounds: dict[str, int] = field(default_factory=dict)
+    _placing: dict[str, dict[str, _Placed]] = field(default_factory=dict)
 
     def at(self, node: str) -> int:
         """How many sessions are known at the node's edges."""
@@ -60,9 +68,10 @@ class Promises:
         self.watching = session_counts.by_nodes(counts)
         for session in since.values():
             self.count(session, 1)
-        self._rounds = {id_: left - 1 for id_, left in self._rounds.items() if left > 1}
-        for id_ in self._placing.keys() - self._rounds.keys():
-            del self._placing[id_]
+        for stream, placed in list(self._placing.items()):
+            for one in placed.values():
+                one.rounds -= 1
+            self._keep(stream, {id_: one for id_, one in placed.items() if one.rounds})
 
     def count(self, session: Session, more: int) -> None:
         """Count a session in or out before the next refresh does."""
@@ -94,26 +103,39 @@ class Promises:
             del self._storing[session.id]
 
     @contextmanager
-    def placing(self, tree: Tree) -> Iterator[None]:
+    def placing(self, tree: Tree, *, is_new: bool = True) -> Iterator[None]:
         """Count the functions of a tree while it is being stored, and until all have read it; and
-        no more if that fails."""
-        functions = self.functions.wanted([tree])
-        self._placing |= functions
-        self._rounds |= dict.fromkeys(functions, _KEPT_ROUNDS)
+        no more if that fails. Once it is stored, what only the stream's earlier trees had counts no
+        more. Not `is_new`: it is stored already, and there may be a later one."""
+        stream, functions = tree.stream, self.functions.wanted([tree])
+        before = self._placing.get(stream, {})
+        self._placing[stream] = {**before, **{i: _Placed(f) for i, f in functions.items()}}
         self.ledger.expect_also(OWNER, functions)
         try:
             yield
         except BaseException:
-            for id_ in functions:
-                self._placing.pop(id_, None)
-                self._rounds.pop(id_, None)
+            self._drop(stream, functions.keys() - before.keys())
             raise
+        if is_new:
+            # A tree replaces the one that it was made of: others that are on their way will fail.
+            self._drop(stream, before.keys() - functions.keys())
+
+    def _drop(self, stream: str, ids: Collection[str]) -> None:
+        placed = self._placing.get(stream, {})
+        self._keep(stream, {id_: one for id_, one in placed.items() if id_ not in ids})
+
+    def _keep(self, stream: str, placed: dict[str, _Placed]) -> None:
+        if placed:
+            self._placing[stream] = placed
+        else:
+            self._placing.pop(stream, None)
 
     def state(self, view: View, instances: Mapping[str, Instance], streams: Streams) -> None:
         """State all promises: functions that trees want, transcoders that do not send yet, rates
         that functions send, and viewers who do not watch yet."""
         wanted = self.functions.wanted(view.trees.values())
-        self.ledger.expect(OWNER, self._placing | wanted)
+        placed = {i: one.function for some in self._placing.values() for i, one in some.items()}
+        self.ledger.expect(OWNER, placed | wanted)
         by_node: dict[str, Resources] = {}
         for id_, instance in instances.items():
             amount = self._beyond_cpu(view, instance, streams.get(id_, {}))
