@@ -212,6 +212,7 @@ const messages = translate({
   'field.start': 'Beginn',
   'field.end': 'Ende',
   'field.timeZone': 'Zeitzone',
+  'field.clocksChange': 'Während der Veranstaltung werden die Uhren umgestellt: Sie dauert {length}.',
   'field.whoCanWatch': 'Wer zusehen kann',
   'field.publicNote': 'Alle finden die Veranstaltung und können zusehen.',
   'field.unlistedNote': 'Nur wer den Link hat, findet die Veranstaltung und kann zusehen.',

@@ -204,6 +204,7 @@ export const english = {
   'field.start': 'Start',
   'field.end': 'End',
   'field.timeZone': 'Time zone',
+  'field.clocksChange': 'The clocks change during the event: it lasts {length}.',
   'field.whoCanWatch': 'Who can watch',
   'field.publicNote': 'Everybody finds the event and can watch it.',
   'field.unlistedNote': 'Only people with the link find it. All of them can watch.',

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
-import { fromZonedInput, laterInput, toZonedInput, zoneNames } from './zones';
+import { laterInput, toZonedInput, zonedMoments, zoneNames } from './zones';
+
+const momentsOf = (value: string, zone: string): string[] =>
+  zonedMoments(value, zone).map((ms) => new Date(ms).toISOString());
 
 describe('a time in a zone', () => {
   it.each([
@@ -11,21 +14,28 @@ describe('a time in a zone', () => {
     ['Pacific/Kiritimati', '2030-01-01T00:00', '2029-12-31T10:00:00.000Z'],
     ['UTC', '2030-06-10T18:00', '2030-06-10T18:00:00.000Z'],
   ])('of %s goes to UTC and back', (zone, local, utc) => {
-    expect(fromZonedInput(local, zone)).toBe(utc);
+    expect(momentsOf(local, zone)).toEqual([utc]);
     expect(toZonedInput(Date.parse(utc), zone)).toBe(local);
   });
 
-  it('that clocks skip is as much later', () => {
-    expect(fromZonedInput('2027-03-28T02:30', 'Europe/Rome')).toBe('2027-03-28T01:30:00.000Z');
-    expect(toZonedInput(Date.parse('2027-03-28T01:30:00Z'), 'Europe/Rome')).toBe('2027-03-28T03:30');
+  it.each([
+    ['Europe/Rome', '2027-03-28T02:30', '2027-03-28T01:30:00.000Z', '2027-03-28T03:30'],
+    ['America/New_York', '2027-03-14T02:30', '2027-03-14T07:30:00.000Z', '2027-03-14T03:30'],
+  ])('of %s that clocks skip is as much later', (zone, skipped, utc, shown) => {
+    expect(momentsOf(skipped, zone)).toEqual([utc]);
+    expect(toZonedInput(Date.parse(utc), zone)).toBe(shown);
   });
 
-  it('that clocks show twice is the first', () => {
-    expect(fromZonedInput('2027-10-31T02:30', 'Europe/Rome')).toBe('2027-10-31T00:30:00.000Z');
+  it.each([
+    ['Europe/Rome', '2027-10-31T02:30', ['2027-10-31T00:30:00.000Z', '2027-10-31T01:30:00.000Z']],
+    ['America/New_York', '2027-11-07T01:30', ['2027-11-07T05:30:00.000Z', '2027-11-07T06:30:00.000Z']],
+  ])('of %s that clocks show twice is two moments', (zone, local, both) => {
+    expect(momentsOf(local, zone)).toEqual(both);
+    for (const utc of both) expect(toZonedInput(Date.parse(utc), zone)).toBe(local);
   });
 
   it.each(['', 'soon', '2030-13-01T00:00'])('%s is none', (value) => {
-    expect(fromZonedInput(value, 'Europe/Rome')).toBeNull();
+    expect(zonedMoments(value, 'Europe/Rome')).toEqual([]);
     expect(laterInput(value, 1)).toBeNull();
   });
 });

@@ -42,16 +42,15 @@ const textOf = (ms: number): string => new Date(ms).toISOString().slice(0, 16);
 export const toZonedInput = (ms: number, zone: string): string => textOf(shownMs(ms, zone));
 
 /**
- * The moment of a datetime-local input's value by the clocks of the zone, as RFC 3339 UTC; null when it is none. A
- * time that clocks skip is as much later; of a time that they show twice it is the first.
+ * The moments at which the clocks of the zone show a datetime-local input's value, the earlier one first; none when it
+ * is no time. A time that clocks skip is as much later; one that they show twice has two.
  */
-export function fromZonedInput(value: string, zone: string): string | null {
+export function zonedMoments(value: string, zone: string): number[] {
   const shown = Date.parse(`${value}Z`);
-  if (value === '' || Number.isNaN(shown)) return null;
-  const candidates = [shown - aheadMs(shown - DAY_MS, zone), shown - aheadMs(shown + DAY_MS, zone)];
-  const fitting = candidates.filter((ms) => shownMs(ms, zone) === shown);
-  const [before = shown] = candidates;
-  return new Date(fitting.length > 0 ? Math.min(...fitting) : before).toISOString();
+  if (value === '' || Number.isNaN(shown)) return [];
+  const [before, after] = [shown - aheadMs(shown - DAY_MS, zone), shown - aheadMs(shown + DAY_MS, zone)];
+  const fitting = [...new Set([before, after])].filter((ms) => shownMs(ms, zone) === shown);
+  return fitting.length > 0 ? fitting.sort((a, b) => a - b) : [before];
 }
 
 /** The value so much later by the clock, whatever the clocks do in between. */

@@ -13,7 +13,9 @@ export function currentOf(error: ApiError | null): LiveEvent | null {
   return isStale && typeof current === 'object' ? (current as LiveEvent) : null;
 }
 
-const NAMES: readonly [keyof Draft, PlainKey][] = [
+type Shown = Exclude<keyof Draft, 'opened'>;
+
+const NAMES: readonly [Shown, PlainKey][] = [
   ['title', 'field.title'],
   ['description', 'field.description'],
   ['starts', 'field.start'],
@@ -32,7 +34,7 @@ export interface Difference {
 /** The fields in which the form differs from what is saved now. */
 export function differences(draft: Draft, current: LiveEvent): Difference[] {
   const saved = draftOf(current);
-  const text = (value: Draft[keyof Draft]): string => {
+  const text = (value: Draft[Shown]): string => {
     if (typeof value === 'boolean') return value ? t('common.yes') : t('common.no');
     return value.replace('T', ' ').trim() === '' ? t('conflict.empty') : value;
   };

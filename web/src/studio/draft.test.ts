@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { changesOf, contentOf, draftOf, emptyDraft, problemOf, withStart } from './draft';
+import { changesOf, contentOf, draftOf, emptyDraft, problemOf, trueLengthOf, withStart } from './draft';
 
 const EVENT = {
   title: 'Derby',
@@ -73,6 +73,81 @@ describe('changes of an event', () => {
       starts_at: '2030-06-10T18:30:00.000Z',
       ends_at: '2030-06-10T20:30:00.000Z',
     });
+  });
+});
+
+describe('an event where clocks change', () => {
+  const eventOf = (time_zone: string, starts: string, ends: string) => ({
+    ...EVENT,
+    time_zone,
+    starts_at: `${starts}:42Z`,
+    ends_at: `${ends}:42Z`,
+  });
+
+  test.each([
+    // The clocks go back: from the first showing of an hour to its second, within the second, over all of it.
+    ['Europe/Rome', '2027-10-31T00:45', '2027-10-31T01:15', '02:45', '02:15'],
+    ['Europe/Rome', '2027-10-31T00:30', '2027-10-31T01:30', '02:30', '02:30'],
+    ['Europe/Rome', '2027-10-31T01:00', '2027-10-31T01:30', '02:00', '02:30'],
+    ['Europe/Rome', '2027-10-30T23:30', '2027-10-31T02:30', '01:30', '03:30'],
+    ['America/New_York', '2027-11-07T05:45', '2027-11-07T06:15', '01:45', '01:15'],
+    ['America/New_York', '2027-11-07T06:00', '2027-11-07T06:30', '01:00', '01:30'],
+    // The clocks go forward.
+    ['Europe/Rome', '2027-03-28T00:30', '2027-03-28T01:30', '01:30', '03:30'],
+    ['America/New_York', '2027-03-14T06:30', '2027-03-14T07:30', '01:30', '03:30'],
+  ])('in %s from %s to %s, which clocks show as %s and %s', (zone, starts, ends, shownStart, shownEnd) => {
+    const event = eventOf(zone, starts, ends);
+    const draft = draftOf(event);
+    expect([draft.starts.slice(11), draft.ends.slice(11)]).toEqual([shownStart, shownEnd]);
+    expect(problemOf(draft)).toBeNull();
+    expect(changesOf(draft, event)).toBeNull();
+    const titled = { ...draft, title: 'Final' };
+    expect(problemOf(titled)).toBeNull();
+    expect(changesOf(titled, event)).toEqual({ version: 3, title: 'Final' });
+    // What is typed and taken back is as it was.
+    const there = { ...withStart(draft, '2030-06-10T18:00'), ends: '2030-06-10T20:00' };
+    expect(changesOf({ ...there, starts: draft.starts, ends: draft.ends }, event)).toBeNull();
+  });
+
+  test.each([
+    ['Europe/Rome', '2027-10-31T01:00', '2027-10-31T01:30', '2027-10-31T02:45', '2027-10-31T01:45:00.000Z'],
+    ['America/New_York', '2027-11-07T06:00', '2027-11-07T06:30', '2027-11-07T01:45', '2027-11-07T06:45:00.000Z'],
+  ])('in %s after %s ends at the showing after its start', (zone, starts, ends, typed, ends_at) => {
+    const event = eventOf(zone, starts, ends);
+    const draft = { ...draftOf(event), ends: typed };
+    expect(problemOf(draft)).toBeNull();
+    expect(changesOf(draft, event)).toEqual({ version: 3, ends_at });
+  });
+
+  test.each([
+    ['Europe/Rome', '2027-10-31T00:45', '2027-10-31T01:15', '2027-10-30T20:00', '2027-10-30T20:30'],
+    ['America/New_York', '2027-11-07T05:45', '2027-11-07T06:15', '2027-11-06T20:00', '2027-11-06T20:30'],
+  ])('in %s from %s to %s stays as long as it is where its start is moved', (zone, starts, ends, moved, shown) => {
+    const draft = withStart(draftOf(eventOf(zone, starts, ends)), moved);
+    expect(draft.ends).toBe(shown);
+    expect(problemOf(draft)).toBeNull();
+  });
+
+  test('is refused where its end is before its start, whatever clocks show', () => {
+    const draft = draftOf(eventOf('Europe/Rome', '2027-10-31T01:00', '2027-10-31T01:30'));
+    expect(problemOf({ ...draft, ends: '2027-10-31T01:59' })).toBe('The end must be after the start.');
+    expect(problemOf({ ...draft, starts: '2027-10-31T02:31' })).toBeNull();
+    expect(problemOf({ ...draft, starts: '2027-10-31T03:00' })).toBe('The end must be after the start.');
+  });
+
+  test('of another zone with the same clocks keeps its moments', () => {
+    const event = eventOf('Europe/Rome', '2027-10-31T01:00', '2027-10-31T01:30');
+    const { starts_at, ends_at } = contentOf({ ...draftOf(event), timeZone: 'Europe/Berlin' });
+    expect([starts_at, ends_at]).toEqual(['2027-10-31T01:00:42.000Z', '2027-10-31T01:30:42.000Z']);
+  });
+
+  test.each([
+    ['Europe/Rome', '2027-10-31T00:45', '2027-10-31T01:15', 1800],
+    ['Europe/Rome', '2027-10-31T00:10', '2027-10-31T00:40', null],
+    ['America/New_York', '2027-03-14T06:30', '2027-03-14T07:30', 3600],
+    ['America/New_York', '2027-03-14T07:30', '2027-03-14T08:30', null],
+  ])('in %s from %s to %s says its true length: %o', (zone, starts, ends, length) => {
+    expect(trueLengthOf(draftOf(eventOf(zone, starts, ends)))).toBe(length);
   });
 });
 

@@ -4,10 +4,11 @@ import { useId } from 'react';
 import type { PlainKey } from '../i18n/catalogue';
 import { t } from '../i18n/t';
 
+import { formatSpent } from '../kit/format';
 import type { Visibility } from '../kit/types';
 import { ownZone, zoneNames } from '../kit/zones';
 import { Field } from '../ui/sign-in';
-import { type Draft, withStart } from './draft';
+import { type Draft, trueLengthOf, withStart } from './draft';
 
 interface EventFieldsProps {
   draft: Draft;
@@ -72,6 +73,7 @@ function VisibilityFields({ draft, visibilityBefore = null, onChange }: EventFie
 
 export function EventFields({ draft, visibilityBefore = null, onChange }: EventFieldsProps) {
   const id = useId();
+  const lastsS = trueLengthOf(draft);
   return (
     <>
       <div className="field">
@@ -128,6 +130,11 @@ export function EventFields({ draft, visibilityBefore = null, onChange }: EventF
           />
         </div>
       </div>
+      {lastsS !== null && (
+        <p role="status" className="quiet">
+          {t('field.clocksChange', { length: formatSpent(lastsS) })}
+        </p>
+      )}
       <div className="field">
         <label htmlFor={`${id}z`}>{t('field.zoneOfTimes')}</label>
         <select
