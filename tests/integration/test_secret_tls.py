@@ -16,8 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 from integration.test_http import Pair, asked, echo
 from umbel.kit import handshakes, secret_tls
+from umbel.kit.function_process import HttpListener
 from umbel.kit.listening import bind
-from umbel.media.server.process import HttpListener
 
 SECRET = "open-sesame"
 Address = tuple[str, int]

@@ -28,11 +28,12 @@ _HEADERS = [("x-content-type-options", "nosniff")]
 class ListenerConfig(uvicorn.Config):
     """uvicorn's, with the listener's open connections. Those of `proxies` are not bounded by
     address: many clients are behind each. Bodies of paths like `streams` may take any time, as
-    long as some bytes come."""
+    long as some bytes come, or for `pause_s` none."""
 
     connections: Connections["BoundedHttp"]
     proxies: Collection[IpNetwork] = ()
     streams: re.Pattern[str] | None = None
+    pause_s: float | None = None
 
 
 def listener(
@@ -41,6 +42,7 @@ def listener(
     trusted_proxies: str = "",
     most_per_address: int = MOST_PER_ADDRESS,
     streams: re.Pattern[str] | None = None,
+    pause_s: float | None = None,
     **more: Any,
 ) -> ListenerConfig:
     """How every listener of ours is set up; `more` is uvicorn's own."""
@@ -59,7 +61,7 @@ def listener(
     )
     config.connections = Connections(most=MOST_CONNECTIONS, most_per_address=most_per_address)
     config.proxies = proxies
-    config.streams = streams
+    config.streams, config.pause_s = streams, pause_s
     return config
 
 
@@ -133,6 +135,8 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._expect_within(self.body_s)
         super().on_headers_complete()
+        if self.config.pause_s is not None and self._is_stream():
+            self._expect_within(self.config.pause_s)
 
     def on_message_complete(self) -> None:
         self._expect_within(None)
@@ -152,7 +156,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._outside_bodies -= len(body)
-        streams = self.config.streams
-        if streams is not None and streams.fullmatch(self.scope["path"]) and not self.is_idle:
-            self._expect_within(self.body_s)
+        if self._is_stream() and not self.is_idle:
+            self._expect_within(self.config.pause_s or self.body_s)
         super().on_body(body)
+
+    def _is_stream(self) -> bool:
+        streams = self.config.streams
+        return streams is not None and streams.fullmatch(self.scope["path"]) is not None

@@ -18,6 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from umbel.kit.clock import Clock
+from umbel.kit.web import HANDLERS, bearer, error_response
 from umbel.media.rpc.sessions import Call, Delivery, Sessions
 from umbel.media.server import web
 from umbel.media.server.dispatch import Dispatcher
@@ -85,7 +86,7 @@ def control_app(
 
     async def kurento(socket: WebSocket) -> None:
         if not _knows(socket, secret):
-            await socket.send_denial_response(web.error_response(web.SecretWrong()))
+            await socket.send_denial_response(error_response(web.SecretWrong()))
             return
         await socket.accept()
         await links.serve(socket, dispatcher)
@@ -107,11 +108,11 @@ def control_app(
         Route("/metrics", scrape),
         *replays.routes(),
     ]
-    return Starlette(routes=routes, exception_handlers=dict(web.HANDLERS))
+    return Starlette(routes=routes, exception_handlers=dict(HANDLERS))
 
 
 def _knows(socket: WebSocket, secret: str) -> bool:
-    given = web.bearer(socket) or socket.query_params.get("secret", "").strip()
+    given = bearer(socket) or socket.query_params.get("secret", "").strip()
     return hmac.compare_digest(given.encode(), secret.encode())
 
 

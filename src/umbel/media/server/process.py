@@ -5,26 +5,16 @@ runs in one asyncio loop; what crashes in a callback is logged once and the rest
 """
 
 import asyncio
-import json
-import os
-import signal
-import socket
-import ssl
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
-import uvicorn
-from starlette.types import ASGIApp
 
-from umbel.kit import descriptors, http, private, scratch, secret_tls
+from umbel.kit import descriptors, function_process, http, scratch, secret_tls
 from umbel.kit.clock import Clock
-from umbel.kit.errors import Unavailable
-from umbel.kit.handshakes import Handshakes
+from umbel.kit.function_process import GRACE_S, HttpListener
 from umbel.kit.tokens import Verifier
 from umbel.media.io.ingest_desk import IngestDesk
 from umbel.media.io.replay_cache import ReplayCache
@@ -46,9 +36,6 @@ from umbel.media.workers.pool import WorkerPool
 log = structlog.get_logger(__name__)
 
 _TICK_S = 0.5
-_GRACE_S = 1
-_MOST_MESSAGE_BYTES = 1024 * 1024
-_BACKLOG = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,80 +61,12 @@ class Options:
     replay_cache_folder: Path | None = None
 
 
-class HttpListener(uvicorn.Server):
-    """One HTTP listener; the process handles signals, not it."""
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        bound: socket.socket,
-        most_per_address: int,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        config = http.listener(
-            app,
-            most_per_address=most_per_address,
-            lifespan="off",
-            ws="websockets-sansio",
-            ws_max_size=_MOST_MESSAGE_BYTES,
-            ws_per_message_deflate=False,
-            timeout_graceful_shutdown=_GRACE_S,
-        )
-        super().__init__(config)
-        self._bound, self._tls = bound, tls
-        self._accepting: asyncio.Task[None] | None = None
-        self.up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets if self._tls is None else [])
-        if self._tls is not None:
-            handshakes = Handshakes(self._bound, self._tls, self._protocol)
-            self._accepting = asyncio.create_task(handshakes.accept(), name="handshakes")
-        self.up.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._accepting is not None:
-            self._accepting.cancel()
-        await super().shutdown(sockets)
-
-    def _protocol(self) -> asyncio.Protocol:
-        return http.BoundedHttp(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def run_until_told(self) -> None:
-        """Serve until `should_exit`."""
-        await self.serve([self._bound])
-
-
-class CrashLog:
-    """The loop's last resort: a callback that fails repeatedly is logged once."""
-
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-
-    def handle(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        trace = error.__traceback__ if error else None
-        while trace and trace.tb_next:
-            trace = trace.tb_next
-        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
-        cause = f"{type(error).__name__} {where}"
-        if cause not in self._seen:
-            self._seen.add(cause)
-            log.error("callback failed", what=context.get("message"), exc_info=error)
-
-
 async def serve(options: Options, clock: Clock) -> None:
     """Run until SIGTERM or SIGINT. Raises Unavailable when a port cannot be had."""
     descriptors.raise_limit()
-    stop = _stop_on_signals()
+    stop = function_process.stop_on_signals()
     control, secure, public = (
-        _bind(options.address, port)
+        function_process.bind(options.address, port)
         for port in (options.control_port, options.tls_port, options.http_port)
     )
     server = await _open_host(options, clock, public.getsockname()[1])
@@ -181,7 +100,7 @@ async def serve(options: Options, clock: Clock) -> None:
     tasks.append(asyncio.create_task(_keep_house(registry, sessions, clock), name="housekeeping"))
     await asyncio.gather(*(listener.up.wait() for listener in listeners))
     _announce(options, server, control=control.getsockname()[1], tls=secure.getsockname()[1])
-    await _first_of(stop, tasks)
+    await function_process.first_of(stop, tasks)
     cache.stop()
     await _shut(listeners, tasks, registry, server)
     cache.end()
@@ -236,16 +155,6 @@ async def _keep_house(registry: Registry, sessions: Sessions, clock: Clock) -> N
                 await registry.release(pipeline.id)
 
 
-async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
-    """Wait for the stop signal, or until a task that should never end has ended."""
-    stopped = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    for task in done & set(tasks):
-        log.error("the server lost a part of itself", part=task.get_name())
-        task.result()
-
-
 async def _shut(
     listeners: tuple[HttpListener, ...],
     tasks: list[asyncio.Task[None]],
@@ -255,7 +164,7 @@ async def _shut(
     for listener in listeners:
         listener.should_exit = True
     try:
-        async with asyncio.timeout(_GRACE_S):
+        async with asyncio.timeout(GRACE_S):
             await registry.close()
             await server.webrtc.close()
             if server.desk is not None:
@@ -264,32 +173,10 @@ async def _shut(
             await server.workers.close()
     except TimeoutError:
         log.warning("some elements did not close in time")
-    await asyncio.wait(tasks[: len(listeners)], timeout=_GRACE_S + 0.5)
+    await asyncio.wait(tasks[: len(listeners)], timeout=GRACE_S + 0.5)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _stop_on_signals() -> asyncio.Event:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(CrashLog().handle)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-def _bind(address: str, port: int) -> socket.socket:
-    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((address, port))
-    except OSError as error:
-        bound.close()
-        raise Unavailable(f"cannot listen on {address}:{port}: {error.strerror}") from error
-    bound.listen(_BACKLOG)
-    bound.setblocking(False)
-    return bound
 
 
 def _announce(options: Options, server: ServerContext, *, control: int, tls: int) -> None:
@@ -297,12 +184,4 @@ def _announce(options: Options, server: ServerContext, *, control: int, tls: int
     if server.desk is not None:
         ports["rtmp"] = server.desk.rtmp_port
     log.info("media server up", function=options.function_id, role=options.role.value, **ports)
-    if options.ready_file is None:
-        return
-    body = {
-        "id": options.function_id,
-        "pid": os.getpid(),
-        "address": options.address,
-        "ports": ports,
-    }
-    private.write(options.ready_file, json.dumps(body).encode())
+    function_process.write_ready(options.ready_file, options.function_id, options.address, ports)

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from umbel.kit.errors import Invalid
 from umbel.kit.http import accepts_coding
 from umbel.kit.tokens import TokenForeign, TokenMissing
+from umbel.kit.web import HANDLERS, bearer
 from umbel.media.hls import playlist
 from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.record import answer
@@ -144,7 +145,7 @@ class Record:
         self._registry = registry
 
     async def get(self, request: Request) -> Response:
-        token = web.bearer(request)
+        token = bearer(request)
         if not token:
             raise TokenMissing
         recorder = self._registry.part(request.path_params["stream"], SegmentRecorder)
@@ -180,7 +181,7 @@ def public_app(
         Route("/record/{stream}/segments", record.get, methods=["GET"]),
         *replays.routes(),
     ]
-    return web.Shell(Starlette(routes=routes, exception_handlers=dict(web.HANDLERS)))
+    return web.Shell(Starlette(routes=routes, exception_handlers=dict(HANDLERS)))
 
 
 def _created(answer: Answer, peers: Peers, path: str, links: Mapping[str, str]) -> Response:
@@ -206,11 +207,11 @@ async def _trickle(request: Request, peers: Peers, webrtc: WebRtcPort) -> Respon
 
 
 def _viewer_token(request: Request) -> str:
-    return web.bearer(request) or request.query_params.get("token", "")
+    return bearer(request) or request.query_params.get("token", "")
 
 
 def _key(request: Request) -> str:
-    key = web.bearer(request)
+    key = bearer(request)
     if not key:
         raise TokenMissing("send the stream key as `Authorization: Bearer ...`")
     return key

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Invalid
 from umbel.kit.tokens import REPLAY, Verifier
+from umbel.kit.web import bearer, read_body
 from umbel.media.io.replay_cache import Reading, ReplayCache, ReplayElsewhere
 from umbel.media.replay import grants, messages, pieces
 from umbel.media.replay.pieces import MOST_PIECE_BYTES, Span
@@ -92,7 +93,7 @@ class ReplayControl:
 
     async def sync(self, request: Request) -> Response:
         self._check(request)
-        orders = messages.decode_orders(await web.read_body(request, messages.MOST_MESSAGE_BYTES))
+        orders = messages.decode_orders(await read_body(request, messages.MOST_MESSAGE_BYTES))
         report = await self._cache.sync(orders)
         return Response(messages.encode_report(report), media_type="application/json")
 
@@ -100,7 +101,7 @@ class ReplayControl:
         self._check(request)
         piece = pieces.parse(request.path_params["capture"], request.path_params["name"])
         span = _span(request)
-        await self._cache.put(piece, span, await web.read_body(request, MOST_PIECE_BYTES))
+        await self._cache.put(piece, span, await read_body(request, MOST_PIECE_BYTES))
         return Response(status_code=204)
 
     async def refuse(self, request: Request) -> Response:
@@ -119,7 +120,7 @@ class ReplayControl:
         ]
 
     def _check(self, request: Request) -> None:
-        if not hmac.compare_digest(web.bearer(request).encode(), self._secret.encode()):
+        if not hmac.compare_digest(bearer(request).encode(), self._secret.encode()):
             raise web.SecretWrong
 
 

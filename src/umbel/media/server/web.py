@@ -1,20 +1,19 @@
-"""What every answer over HTTP has in common: open CORS, errors as JSON, bounded bodies.
+"""What every answer of the public listener has in common: open CORS, an end for crashes.
 
-In: ASGI. Out: ASGI, with `{"code","message","details"}` for whatever went wrong. Only the public
-listener uses `Shell`; the control listener has no browsers.
+In: ASGI. Out: ASGI, with `{"code","message","details"}` for whatever went wrong. The control
+listener has no browsers. Neighbour: kit/web.py has what both share.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import structlog
 from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from umbel.kit.errors import Invalid, TooLarge, UmbelError, Unauthenticated, UnsupportedMediaType
+from umbel.kit.errors import Invalid, UmbelError, Unauthenticated, UnsupportedMediaType
+from umbel.kit.web import error_response, read_body
 
 log = structlog.get_logger(__name__)
 
@@ -74,35 +73,6 @@ class Shell:
                 await error_response(UmbelError())(scope, receive, send_open)
 
 
-def error_response(error: UmbelError) -> Response:
-    """The answer to a request that failed."""
-    headers = {"cache-control": "no-store"}
-    if error.http_status == 401:
-        headers["www-authenticate"] = "Bearer"
-    if error.retry_after_s is not None:
-        headers["retry-after"] = str(error.retry_after_s)
-    body = {"code": error.code, "message": error.message, "details": dict(error.details)}
-    return JSONResponse(body, error.http_status, headers)
-
-
-async def on_error(_request: Request, error: Exception) -> Response:
-    """Starlette's handler for our errors."""
-    return error_response(error if isinstance(error, UmbelError) else UmbelError())
-
-
-async def on_http_error(_request: Request, error: Exception) -> Response:
-    """Starlette's handler for its own: no such path, no such method."""
-    if not isinstance(error, HTTPException):
-        return error_response(UmbelError())
-    name = "umbel.method_not_allowed" if error.status_code == 405 else "umbel.not_found"
-    body = {"code": name, "message": error.detail, "details": {}}
-    return JSONResponse(body, error.status_code, error.headers)
-
-
-# Starlette wants Any here.
-HANDLERS: Mapping[Any, Any] = {UmbelError: on_error, HTTPException: on_http_error}
-
-
 async def read_text(request: Request, media_type: str) -> str:
     """The body. Raises UnsupportedMediaType (415), TooLarge (413), BodyUnreadable (400)."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -113,22 +83,6 @@ async def read_text(request: Request, media_type: str) -> str:
         return body.decode()
     except UnicodeDecodeError as error:
         raise BodyUnreadable from error
-
-
-async def read_body(request: Request, most: int) -> bytes:
-    """The body of at most so many bytes. Raises TooLarge (413)."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise TooLarge
-    return bytes(body)
-
-
-def bearer(request: HTTPConnection) -> str:
-    """The token of `Authorization: Bearer TOKEN`, or empty."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _options(path: str) -> Response:
