@@ -1,7 +1,7 @@
 """Storages in which one contract holds, with the hand of fate: bytes go bad, disks are full."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -10,10 +10,12 @@ from support.s3_servers import S3Server
 from umbel.kit.clock import Clock
 from umbel.repository.drivers.fake import FakeStorage
 from umbel.repository.drivers.files import FileStorage
+from umbel.repository.drivers.remote import Location, RemoteStorage
 from umbel.repository.drivers.s3 import S3Storage
 from umbel.repository.drivers.shards import ShardStorage
 from umbel.repository.fec.layout import CELL_BYTES
 from umbel.repository.model import RepositoryFull, StorageFailed
+from umbel.repository.node_storage import process
 from umbel.repository.ports import Storage
 
 DISK_MB = 16
@@ -160,3 +162,63 @@ def shards_world(folder: Path) -> Iterator[ShardsWorld]:
     """On one small disk."""
     with small_disk(folder / "disk", DISK_MB) as disk:
         yield ShardsWorld(disk)
+
+
+SECRET = "a-secret-of-a-storage-function"
+
+
+class RemoteWorld:
+    """A storage function that serves in this process, over real sockets and TLS."""
+
+    is_full = RepositoryFull
+
+    def __init__(self, folder: Path, storage: RemoteStorage) -> None:
+        self.folder = folder / "function" / "blobs"
+        self.disk = folder
+        self.storage = storage
+
+    def damage(self, blob: str, at: int) -> None:
+        damage(self._file(blob), at)
+
+    def lose(self, blob: str) -> None:
+        self._file(blob).unlink()
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        with full(self.disk):
+            yield
+
+    def _file(self, blob: str) -> Path:
+        (found,) = self.folder.rglob(blob)
+        return found
+
+
+def storage_options(folder: Path, *, limit_bytes: int = 1 << 40) -> process.Options:
+    """A storage function on any ports."""
+    return process.Options(
+        function_id="storage-a",
+        address="127.0.0.1",
+        folder=folder,
+        limit_bytes=limit_bytes,
+        secret=SECRET,
+    )
+
+
+def remote(listening: process.Listening, *, number: int = 0, secret: str = SECRET) -> RemoteStorage:
+    """A client of that function."""
+    location = Location(address="127.0.0.1", tls_port=listening.ports["tls"], secret=secret)
+
+    async def locate() -> Location:
+        return location
+
+    return RemoteStorage("storage-a", number, locate)
+
+
+@asynccontextmanager
+async def remote_world(folder: Path) -> AsyncIterator[RemoteWorld]:
+    """On a small disk of its own."""
+    with small_disk(folder / "disk", DISK_MB) as disk:
+        async with process.opened(storage_options(disk / "function")) as listening:
+            storage = remote(listening)
+            yield RemoteWorld(disk, storage)
+            await storage.close()

@@ -1,0 +1,218 @@
+"""Bytes at a storage function of a node, over HTTPS: the function's shard and its usage.
+
+In: where the function is, asked anew for each call, and which shard it has. Out: what it keeps. The
+connection is protected by the function's secret, as control channels are; answers are bounded, and
+nothing in them is trusted.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import structlog
+
+from umbel.kit import hosts, secret_tls
+from umbel.repository.model import BlobMissing, RepositoryFull, StorageFailed, blob_name
+from umbel.repository.node_storage import messages
+from umbel.repository.node_storage.messages import NodeUsage
+from umbel.repository.pieces import pieces as regrouped
+from umbel.repository.ports import Stored
+
+log = structlog.get_logger(__name__)
+
+SILENCE_S = 30.0
+"""A function that sends or takes no byte for so long does not answer."""
+_CONNECT_S = 3.0
+_CLEAR_S = 5.0
+_MOST_CONNECTIONS = 128
+_NO_RANGE = 416
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """Where a storage function listens, and what opens it."""
+
+    address: str
+    tls_port: int
+    secret: str = field(repr=False)
+
+
+Locate = Callable[[], Awaitable[Location]]
+"""Raises StorageFailed while the function does not run."""
+
+
+class RemoteStorage:
+    """Keeps blobs at the storage function of the node `name`, which has shard `number`."""
+
+    def __init__(
+        self, name: str, number: int, locate: Locate, *, silence_s: float = SILENCE_S
+    ) -> None:
+        self._name = name
+        self.number = number
+        self._locate = locate
+        self._timeout = httpx.Timeout(silence_s, connect=min(_CONNECT_S, silence_s))
+        self._link: tuple[Location, httpx.AsyncClient] | None = None
+
+    async def write(self, blob: str, pieces: AsyncIterator[bytes]) -> int:
+        path, sent, is_refused = self._path(blob), 0, False
+
+        async def counted() -> AsyncGenerator[bytes, None]:
+            nonlocal sent
+            async for piece in pieces:
+                if piece:
+                    sent += len(piece)
+                    yield piece
+
+        try:
+            async with aclosing(counted()) as body, self._asked("PUT", path, body) as response:
+                is_refused = not response.is_success  # then nothing is there
+                await self._check(response)
+                kept = messages.decode_size(await self._read(response))
+        except BaseException:
+            if not is_refused:
+                await self._clear(blob)
+            raise
+        if kept != sent:
+            await self._clear(blob)
+            raise StorageFailed(f"{self._name} kept {kept} of {sent} bytes")
+        return sent
+
+    async def read(self, blob: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        path = self._path(blob)
+        if start >= end:
+            return
+        headers = {"Range": f"bytes={start}-{end - 1}"}
+        async with self._asked("GET", path, headers=headers) as response:
+            if response.status_code == _NO_RANGE:
+                return
+            await self._check(response)
+            async with aclosing(regrouped(response.aiter_raw())) as found:
+                async for piece in found:
+                    yield piece
+
+    async def size(self, blob: str) -> int:
+        async with self._asked("HEAD", self._path(blob)) as response:
+            if response.status_code == httpx.codes.NOT_FOUND:
+                raise BlobMissing(f"{self._name} has no blob {blob}", blob=blob)
+            await self._check(response)
+            length = response.headers.get("content-length", "")
+        if not (length.isascii() and length.isdigit() and len(length) < 19):
+            raise StorageFailed(f"{self._name} answers without a length")
+        return int(length)
+
+    async def remove(self, blob: str) -> None:
+        async with self._asked("DELETE", self._path(blob)) as response:
+            await self._check(response)
+
+    async def list(self) -> AsyncGenerator[Stored, None]:
+        held = b""
+        async with self._asked("GET", self._folder()) as response:
+            await self._check(response)
+            async for chunk in response.aiter_raw():
+                *lines, held = (held + chunk).split(b"\n")
+                if len(held) > messages.MOST_MESSAGE_BYTES:
+                    raise StorageFailed(f"{self._name} lists what is no blob")
+                for line in lines:
+                    yield messages.decode_stored(line)
+        if held:
+            raise StorageFailed(f"{self._name} lists half a blob")
+
+    async def close(self) -> None:
+        if self._link is not None:
+            await self._link[1].aclose()
+            self._link = None
+
+    # -- the function -----------------------------------------------------------------------
+
+    async def usage(self) -> NodeUsage:
+        """What the function holds. Raises StorageFailed."""
+        async with self._asked("GET", "/usage") as response:
+            await self._check(response)
+            return messages.decode_usage(await self._read(response))
+
+    async def set_limit(self, limit_bytes: int) -> None:
+        """How many bytes it may keep from now on. Raises StorageFailed."""
+        body = messages.encode_limit(limit_bytes)
+        async with self._asked("PUT", "/limit", body) as response:
+            await self._check(response)
+
+    # -- inside -----------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _asked(
+        self,
+        method: str,
+        path: str,
+        content: AsyncIterator[bytes] | bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """The answer, whatever it says. Raises StorageFailed where there is none."""
+        location = await self._locate()
+        client = await self._client(location)
+        url = f"https://{hosts.in_url(location.address)}:{location.tls_port}{path}"
+        given: dict[str, Any] = {"content": content, "headers": dict(headers or {})}
+        try:
+            async with client.stream(method, url, **given) as response:
+                yield response
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not client.is_closed:
+                raise  # httpx raises it for a client that was closed meanwhile
+            raise StorageFailed(f"{self._name} {_reason(error)}", node=self._name) from error
+
+    async def _client(self, location: Location) -> httpx.AsyncClient:
+        if self._link is not None and self._link[0] == location:
+            return self._link[1]
+        made = httpx.AsyncClient(
+            trust_env=False,
+            verify=secret_tls.client_context(location.secret),
+            headers={"Authorization": f"Bearer {location.secret}"},
+            timeout=self._timeout,
+            limits=httpx.Limits(max_connections=_MOST_CONNECTIONS),
+        )
+        before, self._link = self._link, (location, made)
+        if before is not None:
+            await before[1].aclose()
+        return made
+
+    async def _check(self, response: httpx.Response) -> None:
+        """Raise what the function answers, as ours."""
+        if response.is_success:
+            return
+        try:
+            found = messages.parse_error(await self._read(response))
+        except StorageFailed:
+            found = messages.Problem(code="", message=f"answers with {response.status_code}")
+        said = f"{self._name}: {found.message}"
+        kinds = {one.code: one for one in (BlobMissing, RepositoryFull)}
+        raise kinds.get(found.code, StorageFailed)(said, node=self._name)
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > messages.MOST_MESSAGE_BYTES:
+                raise StorageFailed(f"{self._name} answers too much")
+        return bytes(body)
+
+    async def _clear(self, blob: str) -> None:
+        """A write was broken off: have the function end it now, and not when it finds out."""
+        try:
+            async with asyncio.timeout(_CLEAR_S):
+                await self.remove(blob)
+        except (StorageFailed, RepositoryFull, BlobMissing, TimeoutError) as error:
+            log.warning("broken write not cleared", node=self._name, reason=str(error))
+
+    def _path(self, blob: str) -> str:
+        return f"{self._folder()}/{blob_name(blob)}"
+
+    def _folder(self) -> str:
+        return f"/shards/{self.number}/blobs"
+
+
+def _reason(error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "has another secret: another installation's function listens there"
+    return f"does not answer: {type(error).__name__}"

@@ -1,0 +1,121 @@
+"""What a storage function and its clients say to each other, but for the blobs' bytes. Pure.
+
+In: values. Out: JSON, one line for each blob of a list. What comes back is bounded, and nothing in
+it is trusted: StorageFailed where it is not as agreed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from umbel.repository.model import BlobMissing, StorageFailed, blob_name
+from umbel.repository.ports import Stored
+
+MOST_MESSAGE_BYTES = 4096
+"""Bytes of a message, or of a line of a list."""
+MOST_SHARDS = 64
+"""Shards of one blob; they are numbered from 0."""
+MOST_BYTES = 1 << 60
+_LONGEST_TEXT = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeUsage:
+    """What a storage function holds: the number of its shard, None before its first blob; bytes of
+    all blobs, and how many they may be; bytes that are free on its disk."""
+
+    shard: int | None
+    used_bytes: int
+    limit_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Why a request failed."""
+
+    code: str
+    message: str
+
+
+def parse_error(body: bytes) -> Problem:
+    """Of the answer to a request that failed. Raises StorageFailed."""
+    found = _object(body)
+    code, message = found.get("code"), found.get("message")
+    if not isinstance(code, str) or not isinstance(message, str):
+        raise StorageFailed("The storage function fails without a reason")
+    return Problem(code=code, message=message[:_LONGEST_TEXT])
+
+
+def encode_usage(usage: NodeUsage) -> bytes:
+    """As JSON."""
+    return json.dumps(asdict(usage)).encode()
+
+
+def decode_usage(body: bytes) -> NodeUsage:
+    """Raises StorageFailed."""
+    found = _object(body)
+    shard = None if found.get("shard") is None else _number(found, "shard", MOST_SHARDS - 1)
+    return NodeUsage(
+        shard=shard,
+        used_bytes=_number(found, "used_bytes"),
+        limit_bytes=_number(found, "limit_bytes"),
+        free_bytes=_number(found, "free_bytes"),
+    )
+
+
+def encode_limit(limit_bytes: int) -> bytes:
+    """As JSON."""
+    return json.dumps({"limit_bytes": limit_bytes}).encode()
+
+
+def decode_limit(body: bytes) -> int:
+    """Raises StorageFailed."""
+    return _number(_object(body), "limit_bytes")
+
+
+def encode_size(size: int) -> bytes:
+    """How much of a blob was kept."""
+    return json.dumps({"size": size}).encode()
+
+
+def decode_size(body: bytes) -> int:
+    """Raises StorageFailed."""
+    return _number(_object(body), "size")
+
+
+def encode_stored(one: Stored) -> bytes:
+    """A line."""
+    return json.dumps(asdict(one)).encode() + b"\n"
+
+
+def decode_stored(line: bytes) -> Stored:
+    """Of a line. Raises StorageFailed."""
+    found = _object(line)
+    changed_s, is_whole = found.get("changed_s"), found.get("is_whole")
+    if not isinstance(changed_s, int | float) or not isinstance(is_whole, bool):
+        raise StorageFailed("The storage function lists a blob that is none")
+    try:
+        blob = blob_name(str(found.get("blob")))
+    except BlobMissing as error:
+        raise StorageFailed("The storage function lists a name that is none") from error
+    size = _number(found, "size")
+    return Stored(blob=blob, size=size, changed_s=float(changed_s), is_whole=is_whole)
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise StorageFailed("The storage function answers what is no JSON object")
+    return found
+
+
+def _number(found: Mapping[str, Any], name: str, most: int = MOST_BYTES) -> int:
+    number = found.get(name)
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= most:
+        raise StorageFailed(f"The storage function answers without a valid `{name}`")
+    return number
