@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from umbel.kit.errors import Conflict, NotFound, UmbelError, Unauthenticated
+from umbel.kit.errors import Conflict, Invalid, NotFound, UmbelError, Unauthenticated
 from umbel.kit.web import HANDLERS, bearer, read_body
 from umbel.repository.model import RepositoryFull, StorageFailed, blob_name
 from umbel.repository.node_storage import messages
@@ -40,6 +40,12 @@ class NoSuchShard(NotFound):
     """A shard is numbered from 0 to 63."""
 
     code = "umbel.no_such_shard"
+
+
+class BadLimit(Invalid):
+    """A limit is a number of bytes, not below 0."""
+
+    code = "umbel.bad_storage_limit"
 
 
 class BlobBusy(Conflict):
@@ -143,7 +149,10 @@ class ShardRoutes:
     async def set_limit(self, request: Request) -> Response:
         self._check_secret(request)
         body = await read_body(request, messages.MOST_MESSAGE_BYTES)
-        self._storage.limit_bytes = messages.decode_limit(body)
+        try:
+            self._storage.limit_bytes = messages.decode_limit(body)
+        except StorageFailed as error:
+            raise BadLimit from error
         return Response(status_code=204)
 
     def routes(self) -> list[Route]:

@@ -93,11 +93,13 @@ def encode_stored(one: Stored) -> bytes:
 def decode_stored(line: bytes) -> Stored:
     """Of a line. Raises StorageFailed."""
     found = _object(line)
-    changed_s, is_whole = found.get("changed_s"), found.get("is_whole")
-    if not isinstance(changed_s, int | float) or not isinstance(is_whole, bool):
+    changed_s, is_whole, name = (found.get(one) for one in ("changed_s", "is_whole", "blob"))
+    if not isinstance(name, str) or not isinstance(is_whole, bool):
         raise StorageFailed("The storage function lists a blob that is none")
+    if not isinstance(changed_s, int | float):
+        raise StorageFailed("The storage function lists a blob without its time")
     try:
-        blob = blob_name(str(found.get("blob")))
+        blob = blob_name(name)
     except BlobMissing as error:
         raise StorageFailed("The storage function lists a name that is none") from error
     size = _number(found, "size")
