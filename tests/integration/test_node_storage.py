@@ -215,6 +215,27 @@ async def test_a_blob_that_is_removed_while_its_bytes_come_is_not_kept(
     assert (await storage.usage()).used_bytes == 0
 
 
+async def test_calls_that_are_cancelled_at_any_moment_leave_no_connection_open(
+    listening: Listening, storage: RemoteStorage
+) -> None:
+    await storage.write("blob_a", chunks(DATA))
+    before = len(os.listdir("/proc/self/fd"))
+    for steps in range(60):
+        other = remote(listening)
+        calling = asyncio.create_task(other.size("blob_a"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        calling.cancel()
+        await asyncio.gather(calling, return_exceptions=True)
+        await other.close()
+
+    async def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    await until(descriptors, lambda now: now <= before)
+    assert await storage.size("blob_a") == len(DATA)
+
+
 class Peer:
     """Something that listens at the function's address with its secret, and is not it."""
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from support import migrating, recorded
 from support.delivery import MemoryDelivery, MemoryReplayEdges
 from support.migrating import Plane
-from support.nodes import MemoryNodes, MemoryPrepared
+from support.nodes import MemoryNodes, MemoryPrepared, MemoryStorageFunctions
 from support.recorded import Studio
 from support.slicing import make_slices
 from support.stored import playouts_of, repository
@@ -95,6 +95,7 @@ class TestSystem(ports.System):
 
     delivery: MemoryDelivery
     replay_edges: MemoryReplayEdges
+    storage_functions: MemoryStorageFunctions
     nodes: MemoryNodes
     plans: Plans
     mobility: Mobility
@@ -239,6 +240,7 @@ def make_system(
         ),
         network=_network(database, clock, switches, ethernet),
         repository=items,
+        storage_functions=MemoryStorageFunctions(),
         studio=studio,
         recordings=studio.recordings,
         replay_edges=MemoryReplayEdges(),

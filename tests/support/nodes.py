@@ -1,7 +1,7 @@
 """Nodes in memory, for the front end: they come, go and are scheduled; nothing runs on them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from support.delivery import NODES
 from umbel.compute.model import HostUsage, Node, NodeKind, NoSuchNode, Scheduling
@@ -11,6 +11,7 @@ from umbel.delivery.nodes.rules import InvalidLinks
 from umbel.delivery.prepared.model import Prepared, PreparedStatus
 from umbel.network.documents import NO_SITE, AddedSite
 from umbel.network.model import Link
+from umbel.storage.model import StorageStatus
 
 _STATES = {
     Scheduling.OPEN: NodeAvailability.READY,
@@ -38,6 +39,16 @@ class MemoryPrepared:
     async def set(self, wanted: Prepared, *, by: str) -> None:
         await self._nodes.get(wanted.node)
         self._wanted[wanted.node] = wanted
+
+
+@dataclass
+class MemoryStorageFunctions:
+    """Keeps the promise of `portal.storage_ports.ListingStorage`."""
+
+    statuses: list[StorageStatus] = field(default_factory=list)
+
+    async def list(self) -> Sequence[StorageStatus]:
+        return self.statuses
 
 
 class MemoryNodes:

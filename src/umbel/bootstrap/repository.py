@@ -1,10 +1,12 @@
 """The repository, wired: where the settings say that bytes are kept. Neighbour: services.py has all
 others."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from umbel.bootstrap.services import Context
-from umbel.kit.config import Settings
+from umbel.kit.config import NODE_SCHEME, Settings, shard_places
 from umbel.kit.leases import Leases
 from umbel.repository.drivers.files import FileStorage
 from umbel.repository.drivers.s3 import Access, Bucket, S3Storage
@@ -17,17 +19,18 @@ from umbel.repository.transfers.store import TransferStore
 from umbel.repository.upkeep.service import LEASE_S, Upkeep
 from umbel.repository.upkeep.store import UpkeepStore
 from umbel.repository.uploads import Uploads
+from umbel.storage.service import StorageFunctions
 
 _MIB = 2**20
 
 
-def repository(context: Context) -> Repository:
-    """Recorded media and any other content."""
+def repository(context: Context, functions: StorageFunctions) -> Repository:
+    """Recorded media and any other content. What comes back of `functions` is looked over."""
     settings, database, clock = context.settings, context.database, context.clock
     quota = Quota(items=settings.repository_items, bytes=settings.repository_mb * _MIB)
-    store, storage = RepositoryStore(database, quota), _storage(context)
+    store, storage = RepositoryStore(database, quota), _storage(context, functions)
     leases = Leases(database, clock, context.owner, LEASE_S)
-    return Repository(
+    made = Repository(
         store=store,
         searches=SearchStore(database),
         storage=storage,
@@ -44,23 +47,32 @@ def repository(context: Context) -> Repository:
         ),
         clock=clock,
     )
+    functions.on_return = made.upkeep.sweep_soon
+    return made
 
 
-def _storage(context: Context) -> Storage:
+def _storage(context: Context, functions: StorageFunctions) -> Storage:
     if context.drivers.storage is not None:
         return context.drivers.storage
-    return real_storage(context.settings, context.secrets.installation)
+    return real_storage(context.settings, context.secrets.installation, functions.storages)
 
 
-def real_storage(settings: Settings, installation: str) -> Storage:
-    """What the settings name. A folder or bucket that they name may be of several installations:
-    each has a part of its own. Raises BadBucket."""
-    places = [one.strip() for one in settings.repository_shards.split(",") if one.strip()]
+def real_storage(
+    settings: Settings, installation: str, nodes: Mapping[str, Storage] = MappingProxyType({})
+) -> Storage:
+    """What the settings name; `nodes` are the storages of nodes by name. A folder or bucket that
+    they name may be of several installations: each has a part of its own. Raises BadBucket."""
+    places = shard_places(settings.repository_shards)
     if places:
         # It loads numpy, a tenth of a whole start, and most installations have one place.
         from umbel.repository.drivers.shards import ShardStorage  # noqa: PLC0415
 
-        shards = [_place(one, settings, installation) for one in places]
+        shards = [
+            nodes[one.removeprefix(NODE_SCHEME)]
+            if one.startswith(NODE_SCHEME)
+            else _place(one, settings, installation)
+            for one in places
+        ]
         return ShardStorage(shards, settings.repository_parity)
     if settings.repository_bucket:
         return _place(settings.repository_bucket, settings, installation)

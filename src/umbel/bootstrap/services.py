@@ -83,6 +83,7 @@ from umbel.plans.live import LiveDemand
 from umbel.plans.service import Plans
 from umbel.plans.store import PlanStore
 from umbel.schedule.service import Schedule
+from umbel.storage.service import OWNER as STORAGE
 
 POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos(), Virca())}
 
@@ -191,7 +192,7 @@ def collector(context: Context) -> Collector:
             context.nodes,
             drivers.vim,
             context.clock,
-            owners=[functions.OWNER, INLINE, *drivers.owners],
+            owners=[functions.OWNER, INLINE, STORAGE, *drivers.owners],
             pools=drivers.pools,
             wake_s=context.settings.node_wake_s,
         ),

@@ -10,7 +10,7 @@ import structlog
 
 from umbel import migrations
 from umbel.bootstrap import attendance as attending
-from umbel.bootstrap import captions, guest_services, mail, playout, services
+from umbel.bootstrap import captions, guest_services, mail, playout, services, storage
 from umbel.bootstrap import recordings as recorded
 from umbel.bootstrap import repository as repositories
 from umbel.bootstrap.drivers import Drivers, network_document, read_network, real_drivers
@@ -58,6 +58,7 @@ from umbel.portal import ports
 from umbel.recordings.feeding import Feeding
 from umbel.schedule.reminding import Reminding
 from umbel.schedule.service import Schedule
+from umbel.storage.service import StorageFunctions
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -87,6 +88,7 @@ class System(ports.System):
     migration_rules: MigrationRules
     choosing: Choosing
     inline: InlineGuests
+    storage_functions: StorageFunctions
     compute: Compute
     media: Media
     schedule: Schedule
@@ -142,6 +144,7 @@ class System(ports.System):
             "traffic": self.network.traffic.run,
             "notify": self.notifier.run,
             "borders": self.network.edge.run,
+            "storage": self.storage_functions.run,
             "repository": self.repository.run,
             "files": self.playouts.checks.run,
             "playouts": self.playouts.run,
@@ -213,7 +216,8 @@ async def assemble(
     context = _ground(settings, drivers, clock or SystemClock(), database, owner or new_id("cp"))
     await migrations.upgrade(context.database)
     notifier, loop = _delivery_loop(context, timing)
-    collector, repository = loop.collector, repositories.repository(context)
+    collector, stored = loop.collector, storage.storage_functions(context, loop.collector.compute)
+    repository = repositories.repository(context, stored)
     delivery, inline = services.delivery(context, loop), services.inline_guests(context, loop)
     mobility = services.mobility(context, loop, inline)
     messaging = mail.messaging(
@@ -250,6 +254,7 @@ async def assemble(
         migration_rules=mobility.rules,
         choosing=Choosing(mobility=mobility),
         inline=inline,
+        storage_functions=stored,
         repository=repository,
         **recorded.recording_services(context, delivery, repository)._asdict(),
         playouts=playout.playouts(context, delivery, repository),

@@ -83,6 +83,11 @@ COMMANDS: Mapping[str, Command] = {
         "Make a figure of the ViRCA paper, as CSV and PNG.",
     ),
     "media": Command("umbel.media.main", "run", "Run a media server until SIGTERM."),
+    "storage": Command(
+        "umbel.repository.node_storage.main",
+        "run",
+        "Run a storage function until SIGTERM: it keeps a shard of the repository on its node.",
+    ),
     "version": Command(
         "umbel.cli.version",
         "version",

@@ -1,5 +1,6 @@
 """Settings, from the environment (UMBEL_...) or the command line; every one has a default."""
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
@@ -10,6 +11,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _LEAST_TOKEN = 16
 _MOST_SHARDS = 64
+_NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+NODE_SCHEME = "node://"
+"""How a node is named where shards are kept."""
+
+
+def shard_places(text: str) -> list[str]:
+    """The folders, buckets and nodes that `repository_shards` names, in order."""
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 class Settings(BaseSettings):
@@ -132,8 +141,8 @@ class Settings(BaseSettings):
     )
     repository_shards: str = Field(
         "",
-        description="folders of several nodes' storage, or S3 buckets, separated by commas, that"
-        " each hold one shard of the repository's bytes; empty: one place holds all",
+        description="folders, S3 buckets, or nodes (`node://NAME`), separated by commas, that each"
+        " hold one shard of the repository's bytes; empty: one place holds all",
     )
     repository_parity: int = Field(
         1,
@@ -141,6 +150,14 @@ class Settings(BaseSettings):
         ge=1,
         le=16,
         description="of the places in `repository_shards`, how many may be lost",
+    )
+    storage_folder: Path | None = Field(
+        None,
+        description="folder on each node's machine where nodes named in `repository_shards` keep"
+        " theirs; empty: `storage` in data_dir, for nodes of this machine",
+    )
+    storage_mb: int = Field(
+        102_400, ge=1, description="disk in MiB that shards may take at each of these nodes"
     )
     repository_mb: int = Field(
         102_400, ge=1, description="room in MiB that the repository's items of one owner may take"
@@ -242,10 +259,20 @@ class Settings(BaseSettings):
             raise ValueError("a program, where captions_engine is `command`")
         return given
 
+    @field_validator("repository_shards")
+    @classmethod
+    def _nodes_differ(cls, given: str) -> str:
+        nodes = [one for one in shard_places(given) if one.startswith(NODE_SCHEME)]
+        if wrong := [one for one in nodes if not _NODE.fullmatch(one.removeprefix(NODE_SCHEME))]:
+            raise ValueError(f"{wrong[0]!r} names no node: write `{NODE_SCHEME}NAME`")
+        if len(set(nodes)) < len(nodes):
+            raise ValueError("a node keeps one shard: name each once")
+        return given
+
     @field_validator("repository_parity")
     @classmethod
     def _fewer_than_shards(cls, given: int, info: ValidationInfo) -> int:
-        places = [one for one in info.data.get("repository_shards", "").split(",") if one.strip()]
+        places = shard_places(info.data.get("repository_shards", ""))
         if places and not given < len(places) <= _MOST_SHARDS:
             raise ValueError(f"2 to {_MOST_SHARDS} shards, and fewer of parity than there are")
         return given

@@ -1,6 +1,6 @@
 """`umbel function`: what runs on the nodes; suspend, resume and snapshots of guests.
 
-Options in; a table or lines out. A client of `/api/v1/functions` like any other.
+Options in; a table or lines out. A client of the REST interface like any other.
 """
 
 from typing import Annotated
@@ -15,6 +15,7 @@ from umbel.portal.client import operators_app, signed_in
 app = operators_app("Functions on the nodes, for operators.")
 
 FUNCTIONS = "/api/v1/functions"
+STORAGE = "/api/v1/storage-functions"
 _SNAPSHOT_WITHIN_S = 600.0
 
 Id = Annotated[str, typer.Argument(help="the function's id")]
@@ -49,6 +50,26 @@ def list_functions(context: typer.Context) -> None:
                 str(one["viewers"]),
                 str(one["replay_viewers"]),
                 f"{one['mbps_out']:.1f}",
+            )
+    Console().print(table)
+
+
+@app.command("storage")
+def list_storage(context: typer.Context) -> None:
+    """Show the nodes that keep shards of the repository, and how full they are."""
+    columns = ("shard", "node", "state", "address", "used MiB", "limit MiB", "free MiB", "problem")
+    with errors_on_stderr(), signed_in(context.obj) as api:
+        table = Table(*columns, box=None)
+        for one in api.get(STORAGE):
+            state = one["state"] if one["answers"] else f"{one['state']}, does not answer"
+            sizes = (one[name] / 2**20 for name in ("used_bytes", "limit_bytes", "free_bytes"))
+            table.add_row(
+                str(one["shard"]),
+                one["node"],
+                state,
+                one["address"],
+                *(f"{size:.0f}" for size in sizes),
+                one["problem"],
             )
     Console().print(table)
 

@@ -51,6 +51,7 @@ from umbel.plans.model import PlanJob, PlanRequest
 from umbel.playout.files import Files
 from umbel.playout.service import Playouts
 from umbel.portal.guest_ports import Filtering, GuestOperating, OperatingImages, OperatingVolumes
+from umbel.portal.storage_ports import ListingStorage
 from umbel.recordings.service import Recordings
 from umbel.repository.service import Repository
 
@@ -376,6 +377,7 @@ class System:
     attendance: Attending
     demand: Forecasting
     repository: Repository
+    storage_functions: ListingStorage
     recordings: Recordings
     replay_edges: ReplayPlacing
     playouts: Playouts

@@ -29,6 +29,11 @@ _CONNECT_S = 3.0
 _CLEAR_S = 5.0
 _MOST_CONNECTIONS = 128
 _NO_RANGE = 416
+_SETTLED = {
+    "connection.connect_tcp.failed",
+    "connection.start_tls.failed",
+    "connection.start_tls.complete",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,9 +158,16 @@ class RemoteStorage:
         location = await self._locate()
         client = await self._client(location)
         url = f"https://{hosts.in_url(location.address)}:{location.tls_port}{path}"
-        given: dict[str, Any] = {"content": content, "headers": dict(headers or {})}
         try:
-            async with client.stream(method, url, **given) as response:
+            connecting = _Connecting()
+            request = client.build_request(
+                method,
+                url,
+                content=content,
+                headers=dict(headers or {}),
+                extensions={"trace": connecting.trace},
+            )
+            async with aclosing(await connecting.sent(client, request)) as response:
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not client.is_closed:
@@ -210,6 +222,39 @@ class RemoteStorage:
 
     def _folder(self) -> str:
         return f"/shards/{self.number}/blobs"
+
+
+class _Connecting:
+    """One request, and whether its connection is being made: a TLS handshake that is cancelled
+    would leave its socket open (httpcore 1.0), and reads are cancelled often."""
+
+    def __init__(self) -> None:
+        self._is_settled = asyncio.Event()
+        self._is_settled.set()
+
+    async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
+        """Hear of the steps of the request, as httpcore calls them."""
+        if event == "connection.connect_tcp.started":
+            self._is_settled.clear()
+        elif event in _SETTLED:
+            self._is_settled.set()
+
+    async def sent(self, client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+        """The answer's head. Who is cancelled waits for the handshake's end, some seconds."""
+        sending = asyncio.ensure_future(client.send(request, stream=True))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            while not (sending.done() or self._is_settled.is_set()):
+                try:
+                    await self._is_settled.wait()
+                except asyncio.CancelledError:
+                    continue  # cancelled twice: it ends by its time limit
+            sending.cancel()
+            (left,) = await asyncio.gather(sending, return_exceptions=True)
+            if isinstance(left, httpx.Response):
+                await left.aclose()
+            raise
 
 
 def _reason(error: Exception) -> str:

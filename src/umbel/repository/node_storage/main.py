@@ -18,8 +18,7 @@ from umbel.kit import log as logging
 from umbel.kit.errors import UmbelError
 from umbel.kit.words import PlainWords
 from umbel.repository.node_storage import process
-
-SECRET_VARIABLE = "UMBEL_STORAGE_SECRET"  # noqa: S105 -- the variable's name
+from umbel.repository.node_storage.messages import SECRET_VARIABLE
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0: the kernel chooses.")]
 
@@ -39,7 +38,7 @@ def run(  # noqa: PLR0913 -- one argument per option
         str, typer.Option(envvar="UMBEL_LOG_LEVEL", help="debug, info, warning or error.")
     ] = "info",
 ) -> None:
-    """Run a storage function until SIGTERM."""
+    """Run a storage function until SIGTERM: it keeps a shard of the repository on its node."""
     logging.configure(level=log_level)
     options = process.Options(
         function_id=function_id,

@@ -12,6 +12,8 @@ from typing import Any
 from umbel.repository.model import BlobMissing, StorageFailed, blob_name
 from umbel.repository.ports import Stored
 
+SECRET_VARIABLE = "UMBEL_STORAGE_SECRET"  # noqa: S105 -- the variable's name
+"""Where a storage function has its secret from."""
 MOST_MESSAGE_BYTES = 4096
 """Bytes of a message, or of a line of a list."""
 MOST_SHARDS = 64

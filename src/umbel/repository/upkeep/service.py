@@ -63,6 +63,12 @@ class Upkeep:
         """Until cancelled."""
         await self._controller.run(_LOOP)
 
+    def sweep_soon(self) -> None:
+        """A storage answers again: look at once for what it missed meanwhile."""
+        self._swept_s = 0.0
+        if self._controller.keys():
+            self._controller.wake(_LOOP)
+
     async def delete(self, item_id: str) -> None:
         """The item goes; its bytes go now, or with the next run where the storage fails. Raises
         NoSuchItem."""

@@ -1,0 +1,1 @@
+"""Storage functions: which nodes keep shards of the repository, and that they run there."""
