@@ -146,7 +146,7 @@ async def storage_nodes(
     clock = SystemClock()
     vim = MachinesVim(folder, clock)
     drivers = Drivers(vim=vim, media=FakeMedia(), network=NetworkDrivers(fabric=LoopbackFabric()))
-    system = await assemble(settings, drivers=drivers, clock=clock)
+    system = await assemble(settings, drivers=drivers, clock=clock, owner="the one plane")
     loops = [
         asyncio.create_task(run()) for run in (system.storage_functions.run, system.repository.run)
     ]

@@ -60,6 +60,7 @@ class RemoteStorage:
         self._locate = locate
         self._timeout = httpx.Timeout(silence_s, connect=min(_CONNECT_S, silence_s))
         self._link: tuple[Location, httpx.AsyncClient] | None = None
+        self._is_closed = False
 
     async def write(self, blob: str, pieces: AsyncIterator[bytes]) -> int:
         path, sent, is_refused = self._path(blob), 0, False
@@ -126,6 +127,7 @@ class RemoteStorage:
             raise StorageFailed(f"{self._name} lists half a blob")
 
     async def close(self) -> None:
+        self._is_closed = True  # what was left to end by itself connects no more
         if self._link is not None:
             await self._link[1].aclose()
             self._link = None
@@ -177,6 +179,8 @@ class RemoteStorage:
     async def _client(self, location: Location) -> httpx.AsyncClient:
         if self._link is not None and self._link[0] == location:
             return self._link[1]
+        if self._is_closed:
+            raise StorageFailed(f"{self._name} is not used any more")
         made = httpx.AsyncClient(
             trust_env=False,
             verify=secret_tls.client_context(location.secret),
