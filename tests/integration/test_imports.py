@@ -56,6 +56,12 @@ MEDIA = {
     *("python_multipart", "multipart", "prometheus_client", "structlog", "greenlet"),
     *("pyrtmp", "bitstring", "bitarray", "cython_runtime"),
 }
+STORAGE = {
+    *SHOWN,
+    *("cryptography", "_cffi_backend", "uvicorn", "uvloop", "starlette", "anyio", "click"),
+    *("h11", "httptools", "websockets", "python_multipart", "multipart", "structlog", "idna"),
+    *("bcrypt", "_openssl", "greenlet", "cython_runtime"),
+}
 DEMO = {
     *SHOWN,
     *("httpx", "httpcore", "h11", "certifi", "idna", "anyio", "sniffio", "click", "socksio"),
@@ -86,6 +92,7 @@ def roots(program: str, *words: str) -> tuple[set[str], set[str]]:
             {"umbel.cli", "umbel.demo", "umbel.kit", "umbel.catalogue"},
         ),
         ("import umbel.media.main", MEDIA, {"umbel.caches", "umbel.kit", "umbel.media"}),
+        ("import umbel.repository.node_storage.main", STORAGE, {"umbel.kit", "umbel.repository"}),
         ("import umbel.media.fork_server", MEDIA, {"umbel.caches", "umbel.kit", "umbel.media"}),
         (
             "import umbel.media.workers.inside.fork_server",
@@ -93,7 +100,7 @@ def roots(program: str, *words: str) -> tuple[set[str], set[str]]:
             {"umbel.kit", "umbel.media"},
         ),
     ],
-    ids=["umbel --help", "umbel demo", "umbel media", "fork server", "worker"],
+    ids=["umbel --help", "umbel demo", "umbel media", "umbel storage", "fork server", "worker"],
 )
 def test_a_start_imports_no_more_than_it_needs(
     program: str, foreign: set[str], ours: set[str]

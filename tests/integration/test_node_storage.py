@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -18,7 +17,7 @@ from support.storage_worlds import SECRET, chunks, remote, storage_options
 from support.waiting import until
 from umbel.kit import secret_tls
 from umbel.repository.drivers.fake import FakeStorage
-from umbel.repository.drivers.remote import Location, RemoteStorage
+from umbel.repository.drivers.remote import RemoteStorage
 from umbel.repository.model import BlobMissing, RepositoryFull, StorageFailed
 from umbel.repository.node_storage import process
 from umbel.repository.node_storage.bounded import BoundedStorage
@@ -213,108 +212,6 @@ async def test_a_blob_that_is_removed_while_its_bytes_come_is_not_kept(
         await writing
     assert await listed(storage) == []
     assert (await storage.usage()).used_bytes == 0
-
-
-async def test_calls_that_are_cancelled_at_any_moment_leave_no_connection_open(
-    listening: Listening, storage: RemoteStorage
-) -> None:
-    await storage.write("blob_a", chunks(DATA))
-    before = len(os.listdir("/proc/self/fd"))
-    for steps in range(60):
-        other = remote(listening)
-        calling = asyncio.create_task(other.size("blob_a"))
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        calling.cancel()
-        await asyncio.gather(calling, return_exceptions=True)
-        await other.close()
-
-    async def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
-    await until(descriptors, lambda now: now <= before)
-    assert await storage.size("blob_a") == len(DATA)
-
-
-class Peer:
-    """Something that listens at the function's address with its secret, and is not it."""
-
-    def __init__(self, answer: bytes | None) -> None:
-        self._answer = answer
-        self.port = 0
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[RemoteStorage]:
-        context = secret_tls.server_context(SECRET)
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
-        location = Location(
-            address="127.0.0.1", tls_port=server.sockets[0].getsockname()[1], secret=SECRET
-        )
-
-        async def locate() -> Location:
-            return location
-
-        storage = RemoteStorage("storage-a", 0, locate, silence_s=0.3)
-        try:
-            yield storage
-        finally:
-            await storage.close()
-            server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            if self._answer is None:
-                await reader.read()  # says nothing until the client goes
-            else:
-                writer.write(self._answer)
-                await writer.drain()
-        except (OSError, ssl.SSLError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-
-def answer(head: str, body: bytes = b"") -> bytes:
-    return f"HTTP/1.1 {head}\r\n\r\n".encode() + body
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        None,
-        b"",
-        b"garbage\r\n\r\n",
-        answer("200 OK\r\nContent-Length: 100", b"half"),
-        answer("500 Oh\r\nContent-Length: 4", b"what"),
-        answer("302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0"),
-        answer("200 OK\r\nTransfer-Encoding: chunked", b"5\r\nhello\r\n"),
-    ],
-)
-async def test_what_does_not_answer_as_agreed_has_failed(said: bytes | None) -> None:
-    async with Peer(said).serving() as storage, asyncio.timeout(60):
-        calls = [storage.write("blob_a", chunks(DATA)), read(storage, "blob_a"), storage.usage()]
-        for call in [*calls, listed(storage)]:
-            with pytest.raises(StorageFailed):
-                await call
-
-
-async def test_answers_without_end_are_not_read() -> None:
-    long = b"x" * 100_000
-    head = f"200 OK\r\nContent-Length: {len(long)}"
-    async with Peer(answer(head, long)).serving() as storage:
-        for call in (storage.usage(), listed(storage)):
-            with pytest.raises(StorageFailed):
-                await call
-
-
-async def test_a_function_that_is_not_there_has_failed(tmp_path: Path) -> None:
-    async with process.opened(storage_options(tmp_path)) as listening:
-        storage = remote(listening)
-    for call in (storage.size("blob_a"), read(storage, "blob_a"), storage.usage()):
-        with pytest.raises(StorageFailed, match="does not answer"):
-            await call
-    await storage.close()
 
 
 # -- hostile requests -----------------------------------------------------------------------

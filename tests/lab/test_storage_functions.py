@@ -40,18 +40,18 @@ async def test_m_nodes_are_lost_reads_go_on_and_what_was_missed_is_repaired(
     before = await nodes.put(DATA)
     assert nodes.shards(before) == set(NODES)
     await nodes.lose("pe2")
-    meanwhile = await nodes.put(OTHER)
-    assert nodes.shards(meanwhile) == set(NODES) - {"pe2"}
+    later = await nodes.put(OTHER)
+    assert nodes.shards(later) == set(NODES) - {"pe2"}
     await nodes.lose("c1")
     assert await nodes.get(before) == DATA
-    assert await nodes.get(meanwhile) == OTHER
+    assert await nodes.get(later) == OTHER
     with pytest.raises(StorageFailed):  # it could not bear one more loss
         await nodes.put(OTHER)
     await nodes.return_all()
-    await nodes.until_shards_at(meanwhile, set(NODES))
+    await nodes.until_shards_at(later, set(NODES))
     await nodes.lose("pe1", "pe3")
     assert await nodes.get(before) == DATA
-    assert await nodes.get(meanwhile) == OTHER
+    assert await nodes.get(later) == OTHER
 
 
 async def test_more_than_m_lost_nodes_are_an_outage_and_no_loss(nodes: StorageNodes) -> None:

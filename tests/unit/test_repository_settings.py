@@ -7,10 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from umbel.bootstrap.repository import real_storage
+from umbel.bootstrap.storage import places
 from umbel.kit.config import Settings
 from umbel.repository.drivers.files import FileStorage
 from umbel.repository.drivers.s3 import BadBucket, Bucket, S3Storage
 from umbel.repository.drivers.shards import ShardStorage
+
+SHARDS = ("node://a", "/mnt/b", "node://c")
 
 
 def storage(**given: Any) -> object:
@@ -52,3 +55,29 @@ def test_impossible_numbers_end_the_start(shards: str, parity: int) -> None:
 def test_one_folder_is_not_enough_for_the_usual_parity() -> None:
     with pytest.raises(ValidationError, match="repository_parity"):
         storage(repository_shards="/a")
+
+
+def test_shards_at_nodes_and_elsewhere_keep_their_order() -> None:
+    settings = Settings(repository_shards=" , ".join(SHARDS))
+    assert [(one.node, one.number) for one in places(settings)] == [("a", 0), ("c", 2)]
+    nodes = {name: FileStorage(Path(f"/of/{name}")) for name in ("a", "c")}
+    made = real_storage(settings, "0123", nodes)
+    assert isinstance(made, ShardStorage)
+    folders = [str(one.folder) for one in made._storages if isinstance(one, FileStorage)]
+    assert folders == ["/of/a", "/mnt/b/0123", "/of/c"]
+
+
+@pytest.mark.parametrize(
+    "shards",
+    [
+        "node://a,node://a",
+        "node://,node://b",
+        "node://a/b,node://b",
+        "node://../x,node://b",
+        "node://a b,node://b",
+        "node://" + "a" * 64 + ",node://b",
+    ],
+)
+def test_what_names_no_node_or_one_twice_ends_the_start(shards: str) -> None:
+    with pytest.raises(ValidationError, match="node"):
+        Settings(repository_shards=shards)

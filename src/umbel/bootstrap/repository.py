@@ -4,8 +4,11 @@ others."""
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from umbel.bootstrap.services import Context
+from umbel.bootstrap.storage import storage_functions
+from umbel.compute.service import Compute
 from umbel.kit.config import NODE_SCHEME, Settings, shard_places
 from umbel.kit.leases import Leases
 from umbel.repository.drivers.files import FileStorage
@@ -24,8 +27,16 @@ from umbel.storage.service import StorageFunctions
 _MIB = 2**20
 
 
-def repository(context: Context, functions: StorageFunctions) -> Repository:
-    """Recorded media and any other content. What comes back of `functions` is looked over."""
+class Kept(NamedTuple):
+    """Recorded media and any other content, and the nodes that keep shards of it."""
+
+    repository: Repository
+    storage_functions: StorageFunctions
+
+
+def repository(context: Context, compute: Compute) -> Kept:
+    """The repository over what the settings name. A node that is back is looked over."""
+    functions = storage_functions(context, compute)
     settings, database, clock = context.settings, context.database, context.clock
     quota = Quota(items=settings.repository_items, bytes=settings.repository_mb * _MIB)
     store, storage = RepositoryStore(database, quota), _storage(context, functions)
@@ -48,7 +59,7 @@ def repository(context: Context, functions: StorageFunctions) -> Repository:
         clock=clock,
     )
     functions.on_return = made.upkeep.sweep_soon
-    return made
+    return Kept(made, functions)
 
 
 def _storage(context: Context, functions: StorageFunctions) -> Storage:

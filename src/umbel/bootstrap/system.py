@@ -10,7 +10,7 @@ import structlog
 
 from umbel import migrations
 from umbel.bootstrap import attendance as attending
-from umbel.bootstrap import captions, guest_services, mail, playout, services, storage
+from umbel.bootstrap import captions, guest_services, mail, playout, services
 from umbel.bootstrap import recordings as recorded
 from umbel.bootstrap import repository as repositories
 from umbel.bootstrap.drivers import Drivers, network_document, read_network, real_drivers
@@ -216,8 +216,7 @@ async def assemble(
     context = _ground(settings, drivers, clock or SystemClock(), database, owner or new_id("cp"))
     await migrations.upgrade(context.database)
     notifier, loop = _delivery_loop(context, timing)
-    collector, stored = loop.collector, storage.storage_functions(context, loop.collector.compute)
-    repository = repositories.repository(context, stored)
+    collector, kept = loop.collector, repositories.repository(context, loop.collector.compute)
     delivery, inline = services.delivery(context, loop), services.inline_guests(context, loop)
     mobility = services.mobility(context, loop, inline)
     messaging = mail.messaging(
@@ -254,10 +253,9 @@ async def assemble(
         migration_rules=mobility.rules,
         choosing=Choosing(mobility=mobility),
         inline=inline,
-        storage_functions=stored,
-        repository=repository,
-        **recorded.recording_services(context, delivery, repository)._asdict(),
-        playouts=playout.playouts(context, delivery, repository),
+        **kept._asdict(),
+        **recorded.recording_services(context, delivery, kept.repository)._asdict(),
+        playouts=playout.playouts(context, delivery, kept.repository),
         secrets=context.secrets,
         signer=context.secrets.signer,
         verifier=Verifier(context.secrets.signer.public_key),

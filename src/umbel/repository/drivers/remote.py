@@ -1,6 +1,6 @@
 """Bytes at a storage function of a node, over HTTPS: the function's shard and its usage.
 
-In: where the function is, asked anew for each call, and which shard it has. Out: what it keeps. The
+In: where the function is, asked again for each call, and which shard it has. Out: what it keeps. The
 connection is protected by the function's secret, as control channels are; answers are bounded, and
 nothing in them is trusted.
 """
@@ -173,7 +173,7 @@ class RemoteStorage:
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not client.is_closed:
-                raise  # httpx raises it for a client that was closed meanwhile
+                raise  # httpx raises it for a client that was closed in the meantime
             raise StorageFailed(f"{self._name} {_reason(error)}", node=self._name) from error
 
     async def _client(self, location: Location) -> httpx.AsyncClient:
@@ -219,7 +219,7 @@ class RemoteStorage:
             async with asyncio.timeout(_CLEAR_S):
                 await self.remove(blob)
         except (StorageFailed, RepositoryFull, BlobMissing, TimeoutError) as error:
-            log.warning("broken write not cleared", node=self._name, reason=str(error))
+            log.info("broken write not cleared", node=self._name, reason=str(error))
 
     def _path(self, blob: str) -> str:
         return f"{self._folder()}/{blob_name(blob)}"

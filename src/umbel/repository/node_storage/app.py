@@ -1,7 +1,7 @@
 """A storage function over HTTP: blobs of a shard for who knows the secret, health for all.
 
 In: requests. Out: what the folder answers. A blob is whole once a PUT is answered; a PUT that
-breaks off, or whose blob is deleted meanwhile, leaves nothing. Neighbour: drivers/remote.py asks.
+breaks off, or whose blob is deleted before its end, leaves nothing. drivers/remote.py asks.
 """
 
 import asyncio

@@ -64,7 +64,7 @@ class Upkeep:
         await self._controller.run(_LOOP)
 
     def sweep_soon(self) -> None:
-        """A storage answers again: look at once for what it missed meanwhile."""
+        """A storage answers again: look at once for what it missed."""
         self._swept_s = 0.0
         if self._controller.keys():
             self._controller.wake(_LOOP)
