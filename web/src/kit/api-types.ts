@@ -1844,6 +1844,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/storage-functions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_storage_functions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/machines": {
         parameters: {
             query?: never;
@@ -4409,6 +4425,18 @@ export interface components {
         StayingOut: {
             function: string;
             reason: string;
+        };
+        StorageFunctionOut: {
+            node: string;
+            shard: number;
+            function: string;
+            state: string;
+            address: string;
+            answers: boolean;
+            used_bytes: number;
+            limit_bytes: number;
+            free_bytes: number;
+            problem: string;
         };
         StoredImageOut: {
             id: string;
@@ -8045,6 +8073,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NodeDetailOut"];
+                };
+            };
+        };
+    };
+    list_storage_functions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StorageFunctionOut"][];
                 };
             };
         };

@@ -1,8 +1,8 @@
 """Bytes at a storage function of a node, over HTTPS: the function's shard and its usage.
 
-In: where the function is, asked again for each call, and which shard it has. Out: what it keeps. The
-connection is protected by the function's secret, as control channels are; answers are bounded, and
-nothing in them is trusted.
+In: where the function is, asked again for each call, and which shard it has. Out: what it keeps.
+The connection is protected by the function's secret, as control channels are; answers are bounded,
+and nothing in them is trusted.
 """
 
 import asyncio
