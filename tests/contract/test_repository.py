@@ -19,6 +19,7 @@ from support.storage_worlds import (
     StorageWorld,
     chunks,
     files_world,
+    remote_shards_world,
     remote_world,
     shards_world,
 )
@@ -38,7 +39,7 @@ def clock() -> SetClock:
     return SetClock(4e9)  # later than any file's time
 
 
-@pytest.fixture(params=["fake", "files", "remote", "shards", *S3_KINDS])
+@pytest.fixture(params=["fake", "files", "remote", "shards", "remote-shards", *S3_KINDS])
 async def world(
     request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock
 ) -> AsyncIterator[StorageWorld]:
@@ -50,6 +51,10 @@ async def world(
         s3 = S3World(server, tmp_path.name)
         yield s3
         await s3.storage.close()
+        return
+    if request.param == "remote-shards":
+        async with remote_shards_world(tmp_path) as at_nodes:
+            yield at_nodes
         return
     if request.param == "remote":
         async with remote_world(tmp_path) as over_http:

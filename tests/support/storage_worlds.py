@@ -1,7 +1,7 @@
 """Storages in which one contract holds, with the hand of fate: bytes go bad, disks are full."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -116,7 +116,7 @@ class ShardsWorld:
 
     def __init__(self, folder: Path) -> None:
         self.disk = folder
-        self.worlds = [FilesWorld(folder, f"node-{number}") for number in range(K + M)]
+        self.worlds = [FilesWorld(folder / f"node-{number}", "blobs") for number in range(K + M)]
         self.storage = ShardStorage([one.storage for one in self.worlds], M)
 
     def damage(self, blob: str, at: int) -> None:
@@ -162,6 +162,23 @@ def shards_world(folder: Path) -> Iterator[ShardsWorld]:
     """On one small disk."""
     with small_disk(folder / "disk", DISK_MB) as disk:
         yield ShardsWorld(disk)
+
+
+@asynccontextmanager
+async def remote_shards_world(folder: Path) -> AsyncIterator[ShardsWorld]:
+    """Over six storage functions, on one small disk."""
+    async with AsyncExitStack() as stack:
+        disk = stack.enter_context(small_disk(folder / "disk", DISK_MB))
+        world = ShardsWorld(disk)
+        await world.storage.close()
+        functions = [
+            await stack.enter_async_context(process.opened(storage_options(one.folder.parent)))
+            for one in world.worlds
+        ]
+        storages = [remote(one, number=number) for number, one in enumerate(functions)]
+        world.storage = ShardStorage(storages, M)
+        yield world
+        await world.storage.close()
 
 
 SECRET = "a-secret-of-a-storage-function"

@@ -63,14 +63,19 @@ class StorageFunctions:
     _instances: dict[str, Instance] = field(default_factory=dict, init=False)
     _refused: dict[str, str] = field(default_factory=dict, init=False)
     _answered: dict[str, float] = field(default_factory=dict, init=False)
+    _silent: set[str] = field(default_factory=set, init=False)
+    _probes: Mapping[str, RemoteStorage] = field(init=False)
     _has_looked: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _controller: Controller = field(init=False)
 
     def __post_init__(self) -> None:
-        self.storages = {
-            place.node: RemoteStorage(place.node, place.number, partial(self.locate, place.node))
-            for place in self.places
-        }
+        self.storages, self._probes = (
+            {
+                place.node: RemoteStorage(place.node, place.number, partial(locate, place.node))
+                for place in self.places
+            }
+            for locate in (self.locate, self._locate)
+        )
         self._controller = Controller(
             self._reconcile, lease=self.leases.acquire, standby=self._standby
         )
@@ -79,11 +84,28 @@ class StorageFunctions:
 
     async def run(self) -> None:
         """Have exactly the wanted ones run, until cancelled."""
-        await self._controller.run(OWNER)
+        try:
+            await self._controller.run(OWNER)
+        finally:
+            for probe in self._probes.values():
+                await probe.close()
 
     async def locate(self, node: str) -> Location:
-        """Where the node's function listens. Raises StorageFailed while it does not run, or its
-        node does not answer."""
+        """Where the node's function listens. Raises StorageFailed while it does not run, or neither
+        its node nor itself answers: nobody waits for a connection there."""
+        location = await self._locate(node)
+        if node in self._silent:
+            raise StorageFailed(f"{node} does not answer", node=node)
+        return location
+
+    async def list(self) -> list[StorageStatus]:
+        """Every place in the order of the shards, with what its function says now."""
+        return list(await asyncio.gather(*map(self._status, self.places)))
+
+    # -- inside -----------------------------------------------------------------------------
+
+    async def _locate(self, node: str) -> Location:
+        """Where the node's function was last seen. Raises StorageFailed while it does not run."""
         if not self._has_looked.is_set():
             try:
                 async with asyncio.timeout(_FIRST_LOOK_S):
@@ -98,12 +120,6 @@ class StorageFunctions:
             tls_port=instance.ports["tls"],
             secret=self.secret_of(instance.id),
         )
-
-    async def list(self) -> list[StorageStatus]:
-        """Every place in the order of the shards, with what its function says now."""
-        return list(await asyncio.gather(*map(self._status, self.places)))
-
-    # -- inside -----------------------------------------------------------------------------
 
     async def _reconcile(self, _key: str) -> float:
         wanted = {function.id: function for function in map(self._function, self._fit_places())}
@@ -124,38 +140,48 @@ class StorageFunctions:
             running = await self.compute.running()
             self._instances = {id_: one for id_, one in running.items() if one.owner == OWNER}
         self._has_looked.set()
-        back = await asyncio.gather(*(self._greet(place.node) for place in self.places))
+        back = await asyncio.gather(*(self._observe(place.node) for place in self.places))
         if any(back):
             self.on_return()
 
-    async def _greet(self, node: str) -> bool:
-        """Whether the node's function answers now and did not before."""
-        instance = self._running_at(node)
+    async def _observe(self, node: str) -> bool:
+        """Whether the node's function answers now and did not before. One whose node is lost is
+        asked at each look: its VIM may be cut off, and the function not."""
+        instance, is_lost = self._running_at(node), self._is_lost(node)
+        is_known = instance is not None and self._answered.get(node) == instance.started_s
+        if instance is not None and (is_lost or not is_known) and not await self._answers(node):
+            instance = None
+        self._silent = self._silent - {node} | ({node} if is_lost and instance is None else set())
+        before = self._answered.pop(node, None)
         if instance is None:
-            if self._answered.pop(node, None) is not None:
+            if before is not None:
                 log.warning("storage function lost", node=node)
             return False
-        if self._answered.get(node) == instance.started_s:
-            return False
+        self._answered[node] = instance.started_s
+        if before != instance.started_s:
+            log.info("storage function answers", node=node)
+        return before != instance.started_s
+
+    async def _answers(self, node: str) -> bool:
         try:
             async with asyncio.timeout(_ANSWER_S):
-                await self.storages[node].set_limit(self.limit_bytes)
+                await self._probes[node].set_limit(self.limit_bytes)
         except (StorageFailed, TimeoutError) as error:
-            log.warning("storage function does not answer", node=node, reason=str(error))
+            log.info("storage function does not answer", node=node, reason=str(error))
             return False
-        self._answered[node] = instance.started_s
-        log.info("storage function answers", node=node)
         return True
 
     def _running_at(self, node: str) -> Instance | None:
-        """The node's function where it can be asked."""
+        """The node's function where it was last seen to run."""
         instance = self._instances.get(self.function_id(node))
-        if instance is None or instance.state is not FunctionState.ACTIVE:
-            return None
+        is_active = instance is not None and instance.state is FunctionState.ACTIVE
+        return instance if is_active else None
+
+    def _is_lost(self, node: str) -> bool:
         try:
-            return None if self.compute.is_lost(node) else instance
+            return self.compute.is_lost(node)
         except NoSuchNode:
-            return None
+            return True
 
     def _fit_places(self) -> Sequence[ShardPlace]:
         return [place for place in self.places if not self._unfit(place.node)]
@@ -182,7 +208,7 @@ class StorageFunctions:
         usage, problem = None, self._unfit(place.node) or self._refused.get(id_, "")
         try:
             async with asyncio.timeout(_ANSWER_S):
-                usage = await self.storages[place.node].usage()
+                usage = await self._probes[place.node].usage()
             if usage.shard not in (None, place.number):
                 problem = problem or f"It holds shard {usage.shard}: name the nodes in their order"
         except (UmbelError, TimeoutError) as error:
