@@ -145,6 +145,24 @@ async def test_a_limit_is_kept_and_may_be_changed(storage: RemoteStorage) -> Non
     assert (await storage.usage()).used_bytes == 5 * MIB
 
 
+async def test_who_writes_too_much_hears_it_before_the_end(storage: RemoteStorage) -> None:
+    for attempt in range(10):
+        sent = 0
+
+        async def endless() -> AsyncIterator[bytes]:
+            nonlocal sent
+            while True:
+                sent += len(DATA)
+                yield DATA
+
+        with pytest.raises(RepositoryFull):
+            async with asyncio.timeout(60):
+                await storage.write(f"blob_{attempt}", endless())
+        assert sent < 64 * MIB
+    assert await listed(storage) == []
+    assert (await storage.usage()).used_bytes == 0
+
+
 async def test_many_writes_at_once_take_no_more_than_there_is(storage: RemoteStorage) -> None:
     done = await asyncio.gather(
         *(storage.write(f"blob_{number}", chunks(DATA)) for number in range(8)),

@@ -15,6 +15,7 @@ import httpx
 import structlog
 
 from umbel.kit import hosts, secret_tls
+from umbel.kit.errors import UmbelError
 from umbel.repository.model import BlobMissing, RepositoryFull, StorageFailed, blob_name
 from umbel.repository.node_storage import messages
 from umbel.repository.node_storage.messages import NodeUsage
@@ -77,9 +78,10 @@ class RemoteStorage:
                 is_refused = not response.is_success  # then nothing is there
                 await self._check(response)
                 kept = messages.decode_size(await self._read(response))
-        except BaseException:
-            if not is_refused:
-                await self._clear(blob)
+        except BaseException as error:
+            reason = None if is_refused else await self._clear(blob)
+            if reason is not None and isinstance(error, StorageFailed):
+                raise reason from error  # it ended the connection, as it had refused the rest
             raise
         if kept != sent:
             await self._clear(blob)
@@ -197,13 +199,17 @@ class RemoteStorage:
         """Raise what the function answers, as ours."""
         if response.is_success:
             return
+        raise await self._said(response)
+
+    async def _said(self, response: httpx.Response) -> UmbelError:
+        """The error in an answer, as ours."""
         try:
             found = messages.parse_error(await self._read(response))
         except StorageFailed:
             found = messages.Problem(code="", message=f"answers with {response.status_code}")
         said = f"{self._name}: {found.message}"
         kinds = {one.code: one for one in (BlobMissing, RepositoryFull)}
-        raise kinds.get(found.code, StorageFailed)(said, node=self._name)
+        return kinds.get(found.code, StorageFailed)(said, node=self._name)
 
     async def _read(self, response: httpx.Response) -> bytes:
         body = bytearray()
@@ -213,13 +219,20 @@ class RemoteStorage:
                 raise StorageFailed(f"{self._name} answers too much")
         return bytes(body)
 
-    async def _clear(self, blob: str) -> None:
-        """A write was broken off: have the function end it now, and not when it finds out."""
+    async def _clear(self, blob: str) -> UmbelError | None:
+        """A write was broken off: have the function end it now, and not when it finds out; and why
+        it refused it, where it did."""
         try:
-            async with asyncio.timeout(_CLEAR_S):
-                await self.remove(blob)
-        except (StorageFailed, RepositoryFull, BlobMissing, TimeoutError) as error:
+            async with (
+                asyncio.timeout(_CLEAR_S),
+                self._asked("DELETE", self._path(blob)) as response,
+            ):
+                await self._check(response)
+                if response.status_code == httpx.codes.OK:
+                    return await self._said(response)
+        except (UmbelError, TimeoutError) as error:
             log.info("broken write not cleared", node=self._name, reason=str(error))
+        return None
 
     def _path(self, blob: str) -> str:
         return f"{self._folder()}/{blob_name(blob)}"

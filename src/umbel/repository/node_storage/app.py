@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from umbel.kit.errors import Conflict, Invalid, NotFound, UmbelError, Unauthenticated
-from umbel.kit.web import HANDLERS, bearer, read_body
+from umbel.kit.web import HANDLERS, bearer, error_response, read_body
 from umbel.repository.model import RepositoryFull, StorageFailed, blob_name
 from umbel.repository.node_storage import messages
 from umbel.repository.node_storage.folder import ShardFolder
@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 BLOB_PATH = "/shards/{number}/blobs/{blob}"
 _JSON, _BYTES = "application/json", "application/octet-stream"
 _LINES_A_CHUNK = 200
+_READ_AFTER_REFUSAL = 4 << 20
+_MOST_REFUSED = 256
 
 
 class StorageSecretWrong(Unauthenticated):
@@ -82,6 +84,30 @@ class PieceResponse(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+class RefusedResponse(Response):
+    """Why a PUT is refused, while its body still comes: little more of it is read. A client that
+    has more to send may see the end of the connection alone; DELETE then says why."""
+
+    def __init__(self, answer: Response, chunks: AsyncGenerator[bytes, None]) -> None:
+        headers = {"connection": "close"}
+        super().__init__(answer.body, answer.status_code, headers, media_type=_JSON)
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        left = _READ_AFTER_REFUSAL
+        try:
+            async for chunk in self._chunks:
+                left -= len(chunk)
+                if left < 0:
+                    break
+        except ClientDisconnect:
+            pass
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 class ShardRoutes:
     """What the control plane asks for, over TLS."""
 
@@ -90,31 +116,18 @@ class ShardRoutes:
         self._storage = folder.storage
         self._secret = secret
         self._writing: dict[str, asyncio.Future[int]] = {}
+        self._refused: dict[str, UmbelError] = {}
 
     async def put(self, request: Request) -> Response:
-        number, blob = self._named(request)
-        self._folder.claim(number)
-        if blob in self._writing:
-            raise BlobBusy(blob=blob)
         chunks = request.stream()
-        writing = asyncio.ensure_future(self._storage.write(blob, chunks))
-        self._writing[blob] = writing
         try:
-            await asyncio.wait([writing])
-        finally:
-            writing.cancel()  # where this request itself is cancelled
-            await asyncio.gather(writing, return_exceptions=True)
-            del self._writing[blob]
-        if writing.cancelled():
-            raise BlobRemoved(blob=blob)
-        try:
-            size = writing.result()
+            return await self._put(request, chunks)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
-        except (RepositoryFull, StorageFailed):
-            await _drain(chunks)
-            raise
-        return Response(messages.encode_size(size), 201, media_type=_JSON)
+        except UmbelError as error:
+            if isinstance(error, RepositoryFull | StorageFailed):
+                self._remember(request.path_params["blob"], error)
+            return RefusedResponse(error_response(error), chunks)
 
     async def get(self, request: Request) -> Response:
         number, blob = self._named(request)
@@ -136,7 +149,8 @@ class ShardRoutes:
             writing.cancel()
             await asyncio.wait([writing])
         await self._storage.remove(blob)
-        return Response(status_code=204)
+        refusal = self._refused.pop(blob, None)
+        return Response(status_code=204) if refusal is None else _explained(refusal)
 
     async def list_blobs(self, request: Request) -> Response:
         self._folder.check(self._number(request))
@@ -166,6 +180,28 @@ class ShardRoutes:
             Route("/limit", self.set_limit, methods=["PUT"]),
         ]
 
+    async def _put(self, request: Request, chunks: AsyncGenerator[bytes, None]) -> Response:
+        number, blob = self._named(request)
+        self._folder.claim(number)
+        if blob in self._writing:
+            raise BlobBusy(blob=blob)
+        writing = asyncio.ensure_future(self._storage.write(blob, chunks))
+        self._writing[blob] = writing
+        try:
+            await asyncio.wait([writing])
+        finally:
+            writing.cancel()  # where this request itself is cancelled
+            await asyncio.gather(writing, return_exceptions=True)
+            del self._writing[blob]
+        if writing.cancelled():
+            raise BlobRemoved(blob=blob)
+        return Response(messages.encode_size(writing.result()), 201, media_type=_JSON)
+
+    def _remember(self, blob: str, error: UmbelError) -> None:
+        self._refused[blob] = error
+        if len(self._refused) > _MOST_REFUSED:
+            del self._refused[next(iter(self._refused))]
+
     async def _lines(self) -> AsyncGenerator[bytes, None]:
         held: list[bytes] = []
         async with aclosing(self._storage.list()) as kept:
@@ -194,6 +230,11 @@ class ShardRoutes:
             raise StorageSecretWrong
 
 
+def _explained(refusal: UmbelError) -> Response:
+    """The answer to a DELETE of what was refused before."""
+    return Response(error_response(refusal).body, 200, media_type=_JSON)
+
+
 def shard_app(folder: ShardFolder, secret: str) -> Starlette:
     """For the listener with TLS."""
     routes = ShardRoutes(folder, secret).routes()
@@ -207,15 +248,6 @@ def health_app() -> Starlette:
         return JSONResponse({"status": "ok"})
 
     return Starlette(routes=[Route("/healthz", healthz)], exception_handlers=dict(HANDLERS))
-
-
-async def _drain(chunks: AsyncGenerator[bytes, None]) -> None:
-    # A client reads the answer only when it has sent all: one that the kernel resets gets none.
-    try:
-        async for _ in chunks:
-            pass
-    except ClientDisconnect:
-        pass
 
 
 def _headers(span: Span, size: int) -> dict[str, str]:
