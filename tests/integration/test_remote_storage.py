@@ -3,8 +3,8 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from umbel.repository.node_storage import process
 from umbel.repository.node_storage.process import Listening
 
 DATA = bytes(range(256)) * 4096
+SILENCE_S = 0.3
 
 
 @pytest.fixture
@@ -64,30 +65,35 @@ async def test_calls_that_are_cancelled_at_any_moment_leave_no_connection_open(
     assert await storage.size("blob_a") == len(DATA)
 
 
+@asynccontextmanager
+async def serving(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    silence_s: float = 30.0,
+) -> AsyncIterator[RemoteStorage]:
+    """A client of something that serves with the function's secret."""
+    context = secret_tls.server_context(SECRET)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+
+    async def locate() -> Location:
+        return Location(address="127.0.0.1", tls_port=port, secret=SECRET)
+
+    storage = RemoteStorage("storage-a", 0, locate, silence_s=silence_s)
+    try:
+        yield storage
+    finally:
+        await storage.close()
+        server.close()
+
+
 class Peer:
     """Something that listens at the function's address with its secret, and is not it."""
 
     def __init__(self, answer: bytes | None) -> None:
         self._answer = answer
-        self.port = 0
 
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[RemoteStorage]:
-        context = secret_tls.server_context(SECRET)
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
-        location = Location(
-            address="127.0.0.1", tls_port=server.sockets[0].getsockname()[1], secret=SECRET
-        )
-
-        async def locate() -> Location:
-            return location
-
-        storage = RemoteStorage("storage-a", 0, locate, silence_s=0.3)
-        try:
-            yield storage
-        finally:
-            await storage.close()
-            server.close()
+    def serving(self) -> AbstractAsyncContextManager[RemoteStorage]:
+        return serving(self._serve, SILENCE_S)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -101,6 +107,31 @@ class Peer:
             pass
         finally:
             writer.close()
+
+
+async def test_a_short_call_that_is_not_needed_any_more_costs_no_connection() -> None:
+    asked, may_answer, connections = asyncio.Event(), asyncio.Event(), 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                asked.set()
+                await may_answer.wait()
+                writer.write(answer("200 OK\r\nContent-Length: 7"))
+        writer.close()
+
+    async with serving(serve) as storage:
+        first = asyncio.create_task(storage.size("blob_a"))
+        await asked.wait()
+        first.cancel()
+        may_answer.set()
+        await asyncio.gather(first, return_exceptions=True)
+        assert first.cancelled()
+        assert await storage.size("blob_a") == 7
+    assert connections == 1
 
 
 def answer(head: str, body: bytes = b"") -> bytes:

@@ -32,8 +32,8 @@ _BACKLOG = 512
 
 
 class HttpListener(uvicorn.Server):
-    """One HTTP listener; the process handles signals, not it. `bodies` are the bounds of bodies
-    that `http.listener` takes."""
+    """One HTTP listener; the process handles signals, not it. `more` is what `http.listener`
+    takes."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class HttpListener(uvicorn.Server):
         bound: socket.socket,
         most_per_address: int,
         tls: ssl.SSLContext | None = None,
-        **bodies: Any,
+        **more: Any,
     ) -> None:
         config = http.listener(
             app,
@@ -51,7 +51,7 @@ class HttpListener(uvicorn.Server):
             ws_max_size=_MOST_MESSAGE_BYTES,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=GRACE_S,
-            **bodies,
+            **more,
         )
         super().__init__(config)
         self._bound, self._tls = bound, tls

@@ -6,10 +6,10 @@ and nothing in them is trusted.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import structlog
@@ -20,15 +20,17 @@ from umbel.repository.model import BlobMissing, RepositoryFull, StorageFailed, b
 from umbel.repository.node_storage import messages
 from umbel.repository.node_storage.messages import NodeUsage
 from umbel.repository.pieces import pieces as regrouped
-from umbel.repository.ports import Stored
+from umbel.repository.ports import PIECE_BYTES, Stored
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 SILENCE_S = 30.0
 """A function that sends or takes no byte for so long does not answer."""
 _CONNECT_S = 3.0
 _CLEAR_S = 5.0
-_MOST_CONNECTIONS = 128
+_FINISH_S = 0.5
+_MOST_CONNECTIONS, _IDLE_S = 128, 30.0
 _NO_RANGE = 416
 _SETTLED = {
     "connection.connect_tcp.failed",
@@ -89,31 +91,23 @@ class RemoteStorage:
         return sent
 
     async def read(self, blob: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        path = self._path(blob)
-        if start >= end:
+        pieces = self._pieces(self._path(blob), start, end)
+        if end - start <= PIECE_BYTES:
+            data = await _finished(_joined(pieces))
+            if data:
+                yield data
             return
-        headers = {"Range": f"bytes={start}-{end - 1}"}
-        async with self._asked("GET", path, headers=headers) as response:
-            if response.status_code == _NO_RANGE:
-                return
-            await self._check(response)
-            async with aclosing(regrouped(response.aiter_raw())) as found:
-                async for piece in found:
-                    yield piece
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
 
     async def size(self, blob: str) -> int:
-        async with self._asked("HEAD", self._path(blob)) as response:
-            if response.status_code == httpx.codes.NOT_FOUND:
-                raise BlobMissing(f"{self._name} has no blob {blob}", blob=blob)
-            await self._check(response)
-            length = response.headers.get("content-length", "")
-        if not (length.isascii() and length.isdigit() and len(length) < 19):
-            raise StorageFailed(f"{self._name} answers without a length")
-        return int(length)
+        return await _finished(self._size(blob))
 
     async def remove(self, blob: str) -> None:
         async with self._asked("DELETE", self._path(blob)) as response:
             await self._check(response)
+            await self._read(response)
 
     async def list(self) -> AsyncGenerator[Stored, None]:
         held = b""
@@ -147,8 +141,34 @@ class RemoteStorage:
         body = messages.encode_limit(limit_bytes)
         async with self._asked("PUT", "/limit", body) as response:
             await self._check(response)
+            await self._read(response)
 
     # -- inside -----------------------------------------------------------------------------
+
+    async def _size(self, blob: str) -> int:
+        async with self._asked("HEAD", self._path(blob)) as response:
+            if response.status_code == httpx.codes.NOT_FOUND:
+                await self._read(response)
+                raise BlobMissing(f"{self._name} has no blob {blob}", blob=blob)
+            await self._check(response)
+            await self._read(response)  # a response that is not read costs its connection
+            length = response.headers.get("content-length", "")
+        if not (length.isascii() and length.isdigit() and len(length) < 19):
+            raise StorageFailed(f"{self._name} answers without a length")
+        return int(length)
+
+    async def _pieces(self, path: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        if start >= end:
+            return
+        headers = {"Range": f"bytes={start}-{end - 1}"}
+        async with self._asked("GET", path, headers=headers) as response:
+            if response.status_code == _NO_RANGE:
+                await self._read(response)
+                return
+            await self._check(response)
+            async with aclosing(regrouped(response.aiter_raw())) as found:
+                async for piece in found:
+                    yield piece
 
     @asynccontextmanager
     async def _asked(
@@ -188,7 +208,7 @@ class RemoteStorage:
             verify=secret_tls.client_context(location.secret),
             headers={"Authorization": f"Bearer {location.secret}"},
             timeout=self._timeout,
-            limits=httpx.Limits(max_connections=_MOST_CONNECTIONS),
+            limits=httpx.Limits(max_connections=_MOST_CONNECTIONS, keepalive_expiry=_IDLE_S),
         )
         before, self._link = self._link, (location, made)
         if before is not None:
@@ -239,6 +259,26 @@ class RemoteStorage:
 
     def _folder(self) -> str:
         return f"/shards/{self.number}/blobs"
+
+
+async def _joined(pieces: AsyncGenerator[bytes, None]) -> bytes:
+    async with aclosing(pieces):
+        return b"".join([piece async for piece in pieces])
+
+
+async def _finished(call: Coroutine[Any, Any, T]) -> T:
+    """What a short call returns. Who is cancelled lets it end if it soon does: shards are read from
+    more nodes than needed, and each call that is broken off costs a connection."""
+    task = asyncio.ensure_future(call)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait([task], timeout=_FINISH_S)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 class _Connecting:

@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 _BLOBS = re.compile(r"/shards/[^/]*/blobs/.*", re.DOTALL)
 _PAUSE_S = 3600.0
 """How long a writer may pause: a slow upload fills a stripe of many shards slowly."""
+_IDLE_S = 75
+"""Longer than clients keep a connection: one that is closed as it is used again fails a call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,7 @@ async def opened(options: Options) -> AsyncIterator[Listening]:
                 secret_tls.server_context(options.secret),
                 streams=_BLOBS,
                 pause_s=_PAUSE_S,
+                timeout_keep_alive=_IDLE_S,
             ),
         )
         tasks = [asyncio.create_task(listener.run_until_told()) for listener in listeners]
