@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from umbel.bootstrap.repository import real_storage
-from umbel.bootstrap.storage import places
+from umbel.bootstrap.storage import places, unfit_by
+from umbel.compute.model import Node, NodeKind, VimKind
 from umbel.kit.config import Settings
 from umbel.repository.drivers.files import FileStorage
 from umbel.repository.drivers.s3 import BadBucket, Bucket, S3Storage
@@ -81,3 +82,26 @@ def test_shards_at_nodes_and_elsewhere_keep_their_order() -> None:
 def test_what_names_no_node_or_one_twice_ends_the_start(shards: str) -> None:
     with pytest.raises(ValidationError, match="node"):
         Settings(repository_shards=shards)
+
+
+@pytest.mark.parametrize(
+    ("pool", "folder", "said"),
+    [
+        ("default", None, ""),
+        ("default", "/srv", ""),
+        ("hosts", "/srv", ""),
+        ("hosts", None, "UMBEL_STORAGE_FOLDER"),
+        ("mine", None, "UMBEL_STORAGE_FOLDER"),
+        ("mine", "/srv", ""),
+        ("guests", "/srv", "lost with them"),
+        ("tried", "/srv", "lost with them"),
+        ("hypervisors", "/srv", "lost with them"),
+    ],
+)
+def test_nodes_whose_disk_goes_with_their_functions_keep_no_shards(
+    pool: str, folder: str | None, said: str
+) -> None:
+    pools = {"mine": VimKind.HOSTS, "guests": VimKind.LIBVIRT, "tried": VimKind.FAKE}
+    unfit = unfit_by(pools, Path(folder) if folder else None)
+    node = Node(name="a", kind=NodeKind.CORE, address="127.0.0.1", pool=pool)
+    assert (said in unfit(node)) if said else unfit(node) == ""

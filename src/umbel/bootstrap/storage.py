@@ -1,6 +1,6 @@
 """Storage functions, wired: which nodes the settings name, and where those keep shards."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from umbel.bootstrap.services import Context
@@ -29,7 +29,7 @@ def storage_functions(context: Context, compute: Compute) -> StorageFunctions:
         limit_bytes=settings.storage_mb * _MIB,
         function_id=lambda node: f"storage-{node}-{secrets.installation[:8]}",
         secret_of=secrets.of_function,
-        unfit=_unfit(context),
+        unfit=unfit_by(context.nodes.pools, settings.storage_folder),
     )
 
 
@@ -42,9 +42,10 @@ def places(settings: Settings) -> Sequence[ShardPlace]:
     )
 
 
-def _unfit(context: Context) -> Callable[[Node], str]:
-    kinds = {DEFAULT_POOL: VimKind.PROCESS, HOSTS_POOL: VimKind.HOSTS, **context.nodes.pools}
-    folder: Path | None = context.settings.storage_folder
+def unfit_by(pools: Mapping[str, VimKind], folder: Path | None) -> Callable[[Node], str]:
+    """Says why a node cannot keep shards, of the kinds of its network's pools and the folder that
+    the settings name; empty where it can."""
+    kinds = {DEFAULT_POOL: VimKind.PROCESS, HOSTS_POOL: VimKind.HOSTS, **pools}
 
     def unfit(node: Node) -> str:
         kind = kinds.get(node.pool)

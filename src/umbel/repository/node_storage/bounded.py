@@ -23,14 +23,15 @@ class BoundedStorage:
 
     async def count(self) -> None:
         """Look at all that is kept; remove what a dead process left half written."""
-        used_bytes = 0
+        used_bytes, half = 0, list[str]()
         async with aclosing(self._storage.list()) as kept:
-            found = [one async for one in kept]
-        for one in found:
-            if one.is_whole:
-                used_bytes += one.size
-            else:
-                await self._storage.remove(one.blob)
+            async for one in kept:
+                if one.is_whole:
+                    used_bytes += one.size
+                else:
+                    half.append(one.blob)
+        for blob in half:
+            await self._storage.remove(blob)
         self.used_bytes = used_bytes
 
     async def write(self, blob: str, pieces: AsyncIterator[bytes]) -> int:
