@@ -84,3 +84,18 @@ async def test_the_command_shows_them(there: tuple[World, str]) -> None:
     assert rows[2][:2] == ["1", "pe2"]
     assert "does not answer" in done.stdout
     assert "ended by signal 9" in done.stdout
+
+
+async def test_metrics_show_which_nodes_can_be_used(here: World) -> None:
+    here.system.storage_functions.statuses += STATUSES
+    text = (await here.client.get("/metrics")).text
+    shown = {line for line in text.splitlines() if line.startswith("umbel_storage_")}
+    assert shown == {
+        'umbel_storage_answers{node="pe1"} 1.0',
+        'umbel_storage_answers{node="pe2"} 0.0',
+        'umbel_storage_bytes{kind="used",node="pe1"} 5.24288e+06',
+        'umbel_storage_bytes{kind="limit",node="pe1"} 1.048576e+08',
+        'umbel_storage_bytes{kind="free",node="pe1"} 2.097152e+09',
+    }
+    here.system.storage_functions.statuses.clear()
+    assert "umbel_storage_answers{" not in (await here.client.get("/metrics")).text

@@ -15,6 +15,7 @@ from umbel.compute.model import NodeState
 from umbel.delivery.model import FunctionStatus, LinkStatus
 from umbel.kit.clock import Clock
 from umbel.portal.ports import System
+from umbel.storage.model import StorageStatus
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -53,6 +54,12 @@ class Metrics:
         self._host_memory = self._gauge(
             "host_memory_used_mebibytes", "Memory used, by all there", "node"
         )
+        self._storage_answers = self._gauge(
+            "storage_answers", "Whether the node's shards can be used", "node"
+        )
+        self._storage_bytes = self._gauge(
+            "storage_bytes", "Shards at the node: used, limit, and free on its disk", "node", "kind"
+        )
         self._port_rate = self._gauge("port_mbps_sent", "Mbit/s counted by switches", "a", "b")
         self._link_rate = self._gauge("link_mbps_used", "Mbit/s of streams", "a", "b")
 
@@ -78,7 +85,7 @@ class Metrics:
         """The exposition, after a look at the platform. Raises Unavailable."""
         counts, functions = await system.catalogue.counts(), await system.delivery.functions()
         nodes, links = await system.nodes.list(), await system.delivery.links()
-        lacking = await system.recordings.lacking()
+        lacking, storage = await system.recordings.lacking(), await system.storage_functions.list()
         # No await from here on: another scrape must not see what is half filled.
         for state, count in counts.items():
             self._events.labels(state.value).set(count)
@@ -108,6 +115,7 @@ class Metrics:
                 self._host_memory.labels(node.name).set(node.host.memory_used_mb)
         for link in links:
             self._set_link(link)
+        self._set_storage(storage)
         return generate_latest(self._registry)
 
     def _set_link(self, link: LinkStatus) -> None:
@@ -116,6 +124,17 @@ class Metrics:
         for (source, target), sent in ends.items():
             if sent is not None:
                 self._port_rate.labels(source, target).set(sent)
+
+    def _set_storage(self, statuses: Sequence[StorageStatus]) -> None:
+        self._storage_answers.clear()
+        self._storage_bytes.clear()
+        for one in statuses:
+            node, usage = one.place.node, one.usage
+            self._storage_answers.labels(node).set(usage is not None and not one.problem)
+            if usage is not None:
+                self._storage_bytes.labels(node, "used").set(usage.used_bytes)
+                self._storage_bytes.labels(node, "limit").set(usage.limit_bytes)
+                self._storage_bytes.labels(node, "free").set(usage.free_bytes)
 
     def _set_functions(self, functions: Sequence[FunctionStatus]) -> None:
         self._functions.clear()
