@@ -4,8 +4,8 @@ repository makes of it."""
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ from support.storage_worlds import (
 from support.stored import repository
 from umbel.kit.db import Database
 from umbel.repository.model import BlobMissing, ItemDamaged, ItemState
-from umbel.repository.ports import PIECE_BYTES, Storage
+from umbel.repository.ports import PIECE_BYTES, ListsSizes, Storage
 from umbel.repository.service import Repository, Source
 from umbel.repository.upkeep.service import STALE_S
 
@@ -142,6 +142,25 @@ async def test_what_is_not_there_is_missing_and_may_be_removed(storage: Storage)
     for _ in range(2):
         await storage.remove("blob_a")
     assert await kept(storage) == {"blob_b": 2}
+
+
+async def sizes(storage: Storage, blobs: list[str]) -> Mapping[str, int]:
+    """Of those that are there, at once where the storage can."""
+    if isinstance(storage, ListsSizes):
+        return await storage.sizes(blobs)
+    found = {}
+    for blob in blobs:
+        with suppress(BlobMissing):
+            found[blob] = await storage.size(blob)
+    return found
+
+
+async def test_sizes_of_many_are_those_of_each(storage: Storage) -> None:
+    for size in (0, 5, len(LONG)):
+        await written(storage, f"blob_{size}", LONG[:size])
+    asked = ["blob_5", "blob_none", f"blob_{len(LONG)}", "blob_0"]
+    assert await sizes(storage, asked) == {"blob_0": 0, "blob_5": 5, f"blob_{len(LONG)}": len(LONG)}
+    assert await sizes(storage, []) == {}
 
 
 class Broken(Exception):

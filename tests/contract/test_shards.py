@@ -233,6 +233,38 @@ async def test_what_is_found_missing_is_named_once(
     assert storage.suspects() == []
 
 
+async def test_many_are_looked_for_at_once(storage: ShardStorage, nodes: list[FakeStorage]) -> None:
+    sizes = {"blob_a": len(DATA), "blob_b": 0, "blob_c": 70_001, "blob_d": 9, "blob_none": 5}
+    for blob, size in sizes.items():
+        if blob != "blob_none":
+            await storage.write(blob, chunks(DATA[:size]))
+    assert await storage.lost(sizes) == {"blob_none"}
+    assert storage.suspects() == []
+    for number in range(M + 1):
+        nodes[number].lose("blob_c")
+    nodes[4].lose("blob_d")
+    await nodes[5].remove("blob_a")
+    await nodes[5].write("blob_a", chunks(b"another size"))
+    assert await storage.lost(sizes) == {"blob_c", "blob_none"}
+    assert set(storage.suspects()) >= {"blob_a", "blob_d"}
+    assert await storage.lost({"blob_b": 1}) == {"blob_b"}
+    for node in nodes[: M + 1]:
+        node.is_failing = True
+    assert await storage.lost({"blob_a": len(DATA)}) == set(), "unknown is not lost"
+    for node in nodes:
+        node.is_failing = True
+    with pytest.raises(StorageFailed):
+        await storage.lost(sizes)
+
+
+async def test_shards_of_other_numbers_are_not_lost(
+    storage: ShardStorage, nodes: list[FakeStorage]
+) -> None:
+    await written(storage)
+    with pytest.raises(StorageFailed, match=r"4\+2 shards, and the settings say 3\+3"):
+        await ShardStorage(nodes, 3).lost({"blob_a": len(DATA)})
+
+
 async def test_removing_bears_the_loss_of_m_and_a_sweep_finds_the_rest(
     storage: ShardStorage, nodes: list[FakeStorage]
 ) -> None:

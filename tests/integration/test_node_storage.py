@@ -1,10 +1,6 @@
 """A storage function and its client: secrets, limits, broken connections, hostile requests."""
 
 import asyncio
-import json
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -12,16 +8,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.clocks import SetClock
 from support.storage_worlds import SECRET, chunks, remote, storage_options
 from support.waiting import until
 from umbel.kit import secret_tls
-from umbel.repository.drivers.fake import FakeStorage
+from umbel.repository.drivers.files import FileStorage
 from umbel.repository.drivers.remote import RemoteStorage
-from umbel.repository.model import BlobMissing, RepositoryFull, StorageFailed
+from umbel.repository.model import RepositoryFull, StorageFailed
 from umbel.repository.node_storage import process
 from umbel.repository.node_storage.bounded import BoundedStorage
-from umbel.repository.node_storage.folder import FolderInUse
 from umbel.repository.node_storage.process import Listening
 
 MIB = 1 << 20
@@ -104,6 +98,7 @@ async def test_every_path_needs_the_secret(
             ("PUT", "/shards/0/blobs/blob_b"),
             ("GET", "/shards/0/blobs"),
             ("GET", "/usage"),
+            ("POST", "/shards/0/sizes"),
             ("PUT", "/limit"),
         ):
             answer = await client.request(method, path)
@@ -176,14 +171,15 @@ async def test_many_writes_at_once_take_no_more_than_there_is(storage: RemoteSto
         await storage.write(f"later_{number}", chunks(DATA))
 
 
-async def test_a_blob_that_is_written_again_counts_once() -> None:
-    inside = FakeStorage(clock=SetClock())
+async def test_a_blob_that_is_written_again_counts_once(tmp_path: Path) -> None:
+    inside = FileStorage(tmp_path)
     bounded = BoundedStorage(inside, 3 * MIB)
     for _ in range(3):
         await bounded.write("blob_a", chunks(DATA))
-    assert bounded.used_bytes == inside.used == MIB
+    assert bounded.used_bytes == await inside.size("blob_a") == MIB
     await asyncio.gather(*(bounded.remove("blob_a") for _ in range(3)))
-    assert bounded.used_bytes == inside.used == 0
+    assert bounded.used_bytes == 0
+    await bounded.close()
 
 
 # -- connections ----------------------------------------------------------------------------
@@ -297,101 +293,10 @@ async def test_a_limit_that_is_none_changes_nothing(
     assert (await storage.usage()).limit_bytes == 4 * MIB
 
 
-# -- a node's folder ------------------------------------------------------------------------
-
-
-async def test_a_folder_answers_for_its_own_shard_alone(tmp_path: Path) -> None:
-    for _ in range(2):  # also after a restart
-        async with process.opened(storage_options(tmp_path)) as listening:
-            own, other = remote(listening, number=2), remote(listening, number=3)
-            assert (await own.usage()).shard in (None, 2)
-            await own.write("blob_a", chunks(DATA))
-            assert (await own.usage()).shard == 2
-            for call in (
-                other.write("blob_b", chunks(DATA)),
-                read(other, "blob_a"),
-                other.remove("blob_a"),
-                listed(other),
-            ):
-                with pytest.raises(StorageFailed, match="holds shard 2"):
-                    await call
-            with pytest.raises(StorageFailed):
-                await other.size("blob_a")
-            assert await listed(own) == ["blob_a"]
-            await own.close()
-            await other.close()
-
-
-async def test_a_start_counts_what_is_there_and_clears_what_is_half(tmp_path: Path) -> None:
-    async with process.opened(storage_options(tmp_path)) as listening:
-        storage = remote(listening)
-        await storage.write("blob_a", chunks(DATA))
-        await storage.close()
-    (tmp_path / "blobs/drafts/blob_b").write_bytes(DATA)
-    async with process.opened(storage_options(tmp_path)) as listening:
-        storage = remote(listening)
-        assert (await storage.usage()).used_bytes == MIB
-        assert await listed(storage) == ["blob_a"]
-        with pytest.raises(BlobMissing):
-            await storage.size("blob_b")
-        await storage.close()
-
-
-async def test_two_do_not_share_a_folder(tmp_path: Path) -> None:
-    async with process.opened(storage_options(tmp_path)):
-        with pytest.raises(FolderInUse):
-            async with process.opened(storage_options(tmp_path)):
-                pass
-    async with process.opened(storage_options(tmp_path)):
-        pass
-
-
-@pytest.mark.parametrize("text", ["", "64", "-1", "two", "1" * 5000, "\u0661"])
-async def test_a_folder_whose_number_is_lost_serves_nothing(tmp_path: Path, text: str) -> None:
-    (tmp_path / "shard").write_text(text)
-    with pytest.raises(StorageFailed, match="which shard"):
-        async with process.opened(storage_options(tmp_path)):
-            pass
-
-
-# -- the process ----------------------------------------------------------------------------
-
-
-async def started(tmp_path: Path, words: list[str], secret: str) -> asyncio.subprocess.Process:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "umbel.repository.node_storage", *words),
-        env={**environment, "UMBEL_STORAGE_SECRET": secret},
-        cwd=tmp_path,
-        stderr=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-
-
-async def test_the_process_reports_where_it_listens_and_ends_by_signal(tmp_path: Path) -> None:
-    ready = tmp_path / "ready.json"
-    words = ["--id", "storage-a", "--address", "127.0.0.1", "--ready-file", str(ready)]
-    words += ["--folder", str(tmp_path / "shards"), "--limit-mb", "3"]
-    running = await started(tmp_path, words, SECRET)
-    try:
-        await until(lambda: is_there(ready))
-        said = json.loads(ready.read_text())
-        assert (said["id"], said["pid"]) == ("storage-a", running.pid)
-        storage = remote(Listening(ports=said["ports"], tasks=[]))
-        await storage.write("blob_a", chunks(DATA))
-        assert (await storage.usage()).limit_bytes == 3 * MIB
-        await storage.close()
-        running.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(running.wait(), 30) == 0
-    finally:
-        if running.returncode is None:
-            running.kill()
-
-
-async def test_without_a_secret_it_does_not_start(tmp_path: Path) -> None:
-    words = ["--id", "a", "--address", "127.0.0.1", "--folder", "f", "--limit-mb", "3"]
-    running = await started(tmp_path, words, "")
-    _, said = await asyncio.wait_for(running.communicate(), 60)
-    assert running.returncode == 1
-    assert b"UMBEL_STORAGE_SECRET" in said
-    assert not (tmp_path / "f").exists()
+@pytest.mark.parametrize("body", [b"", b"{}", b'["../a"]', b"[1]", b"[" * 4000, b'["a"]' * 70_000])
+async def test_names_that_are_none_have_no_sizes(
+    listening: Listening, storage: RemoteStorage, body: bytes
+) -> None:
+    async with http(listening) as client:
+        answer = await client.post("/shards/0/sizes", content=body)
+    assert 400 <= answer.status_code < 500

@@ -20,9 +20,10 @@ usages = st.builds(
     limit_bytes=sizes,
     free_bytes=sizes,
 )
+names = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", fullmatch=True)
 blobs = st.builds(
     Stored,
-    blob=st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", fullmatch=True),
+    blob=names,
     size=sizes,
     changed_s=st.floats(0, 1e12),
     is_whole=st.booleans(),
@@ -58,6 +59,20 @@ def test_sizes_and_limits_come_back(size: int) -> None:
     assert messages.decode_limit(messages.encode_limit(size)) == size
 
 
+@given(st.dictionaries(names, sizes))
+def test_names_and_their_sizes_come_back(found: dict[str, int]) -> None:
+    assert messages.decode_names(messages.encode_names(list(found))) == list(found)
+    assert messages.decode_sizes(messages.encode_sizes(found)) == found
+
+
+def test_the_longest_list_of_names_fits() -> None:
+    longest = {f"{number:04}".ljust(128, "x"): MOST_BYTES for number in range(messages.MOST_NAMES)}
+    assert len(messages.encode_names(list(longest))) <= messages.MOST_NAMES_BYTES
+    assert len(messages.encode_sizes(longest)) <= messages.MOST_NAMES_BYTES
+    with pytest.raises(StorageFailed):
+        messages.decode_names(messages.encode_names([*longest, "one"]))
+
+
 @given(bodies)
 def test_whatever_comes_is_a_value_within_bounds_or_a_failure(body: bytes) -> None:
     with suppress(StorageFailed):
@@ -68,6 +83,10 @@ def test_whatever_comes_is_a_value_within_bounds_or_a_failure(body: bytes) -> No
         assert 0 <= messages.decode_stored(body).size <= MOST_BYTES
     with suppress(StorageFailed):
         assert 0 <= messages.decode_size(body) <= MOST_BYTES
+    with suppress(StorageFailed):
+        assert all(0 <= one <= MOST_BYTES for one in messages.decode_sizes(body).values())
+    with suppress(StorageFailed):
+        assert all(0 < len(one) <= 128 for one in messages.decode_names(body))
     with suppress(StorageFailed):
         assert len(messages.parse_error(body).message) <= 500
 

@@ -1,6 +1,7 @@
 """Where bytes are kept. tests/contract/test_repository.py defines it in full."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -54,3 +55,21 @@ class Repairs(Protocol):
     async def repair(self, blob: str) -> int:
         """Make whole again what is kept of the blob, and answer how many shards were made again.
         Raises BlobMissing where too little is left, StorageFailed."""
+
+
+@runtime_checkable
+class ListsSizes(Protocol):
+    """A storage that says the sizes of many blobs at once."""
+
+    async def sizes(self, blobs: Sequence[str]) -> Mapping[str, int]:
+        """How many bytes there are of each that is there; 1000 blobs at most. Raises
+        StorageFailed."""
+
+
+@runtime_checkable
+class ChecksMany(Protocol):
+    """A storage over several others, which looks for many blobs at once."""
+
+    async def lost(self, sizes: Mapping[str, int]) -> AbstractSet[str]:
+        """Of these blobs, by their sizes, those of which too little is there. Raises
+        StorageFailed."""

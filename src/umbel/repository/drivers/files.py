@@ -6,7 +6,7 @@ nothing else. Each call opens what it needs, so a disk that failed is used again
 
 import errno
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,6 +66,11 @@ class FileStorage:
     async def size(self, blob: str) -> int:
         with self._reading(blob):
             return (await self._threads.run(self._path(blob).stat)).st_size
+
+    async def sizes(self, blobs: Sequence[str]) -> Mapping[str, int]:
+        paths = {blob: self._path(blob) for blob in blobs}
+        with self._failing():
+            return await self._threads.run(_sizes, paths)
 
     async def remove(self, blob: str) -> None:
         with self._failing():
@@ -136,6 +141,16 @@ def _abandon(descriptor: int, draft: Path) -> None:
     """Close it; remove the draft where there still is one."""
     os.close(descriptor)
     draft.unlink(missing_ok=True)
+
+
+def _sizes(paths: Mapping[str, Path]) -> dict[str, int]:
+    found = {}
+    for blob, path in paths.items():
+        try:
+            found[blob] = path.stat().st_size
+        except FileNotFoundError:
+            continue
+    return found
 
 
 def _inside(folder: Path) -> list[Path]:

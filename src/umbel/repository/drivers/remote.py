@@ -6,7 +6,15 @@ and nothing in them is trusted.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -103,6 +111,13 @@ class RemoteStorage:
 
     async def size(self, blob: str) -> int:
         return await _finished(self._size(blob))
+
+    async def sizes(self, blobs: Sequence[str]) -> Mapping[str, int]:
+        body = messages.encode_names(blobs)
+        async with self._asked("POST", f"/shards/{self.number}/sizes", body) as response:
+            await self._check(response)
+            found = await self._read(response, messages.MOST_NAMES_BYTES)
+        return messages.decode_sizes(found)
 
     async def remove(self, blob: str) -> None:
         async with self._asked("DELETE", self._path(blob)) as response:
@@ -231,11 +246,13 @@ class RemoteStorage:
         kinds = {one.code: one for one in (BlobMissing, RepositoryFull)}
         return kinds.get(found.code, StorageFailed)(said, node=self._name)
 
-    async def _read(self, response: httpx.Response) -> bytes:
+    async def _read(
+        self, response: httpx.Response, most: int = messages.MOST_MESSAGE_BYTES
+    ) -> bytes:
         body = bytearray()
         async for chunk in response.aiter_raw():
             body += chunk
-            if len(body) > messages.MOST_MESSAGE_BYTES:
+            if len(body) > most:
                 raise StorageFailed(f"{self._name} answers too much")
         return bytes(body)
 

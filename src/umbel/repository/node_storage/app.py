@@ -50,6 +50,12 @@ class BadLimit(Invalid):
     code = "umbel.bad_storage_limit"
 
 
+class BadNames(Invalid):
+    """Send a list of names of blobs, 1000 at most."""
+
+    code = "umbel.bad_blob_names"
+
+
 class BlobBusy(Conflict):
     """The blob is being written already."""
 
@@ -156,6 +162,16 @@ class ShardRoutes:
         self._folder.check(self._number(request))
         return StreamingResponse(self._lines(), media_type="application/x-ndjson")
 
+    async def sizes(self, request: Request) -> Response:
+        self._folder.check(self._number(request))
+        body = await read_body(request, messages.MOST_NAMES_BYTES)
+        try:
+            names = messages.decode_names(body)
+        except StorageFailed as error:
+            raise BadNames from error
+        found = await self._storage.sizes(names)
+        return Response(messages.encode_sizes(found), media_type=_JSON)
+
     async def usage(self, request: Request) -> Response:
         self._check_secret(request)
         return Response(messages.encode_usage(self._folder.usage()), media_type=_JSON)
@@ -176,6 +192,7 @@ class ShardRoutes:
             Route(BLOB_PATH, self.get, methods=["GET", "HEAD"]),
             Route(BLOB_PATH, self.delete, methods=["DELETE"]),
             Route("/shards/{number}/blobs", self.list_blobs, methods=["GET"]),
+            Route("/shards/{number}/sizes", self.sizes, methods=["POST"]),
             Route("/usage", self.usage, methods=["GET"]),
             Route("/limit", self.set_limit, methods=["PUT"]),
         ]

@@ -5,17 +5,22 @@ together than there is room for.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from typing import Protocol
 
 from umbel.repository.model import BlobMissing, RepositoryFull
-from umbel.repository.ports import Storage, Stored
+from umbel.repository.ports import ListsSizes, Storage, Stored
+
+
+class SizedStorage(Storage, ListsSizes, Protocol):
+    """A storage that says many sizes at once, too."""
 
 
 class BoundedStorage:
     """Keeps `limit_bytes` at most; `count` says what is there already."""
 
-    def __init__(self, storage: Storage, limit_bytes: int) -> None:
+    def __init__(self, storage: SizedStorage, limit_bytes: int) -> None:
         self._storage = storage
         self.limit_bytes = limit_bytes
         self.used_bytes = 0
@@ -65,6 +70,10 @@ class BoundedStorage:
     async def size(self, blob: str) -> int:
         """As storages do."""
         return await self._storage.size(blob)
+
+    async def sizes(self, blobs: Sequence[str]) -> Mapping[str, int]:
+        """As storages do."""
+        return await self._storage.sizes(blobs)
 
     async def remove(self, blob: str) -> None:
         """As storages do."""

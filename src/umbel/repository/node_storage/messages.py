@@ -5,7 +5,7 @@ it is trusted: StorageFailed where it is not as agreed.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ SECRET_VARIABLE = "UMBEL_STORAGE_SECRET"  # noqa: S105 -- the variable's name
 """Where a storage function has its secret from."""
 MOST_MESSAGE_BYTES = 4096
 """Bytes of a message, or of a line of a list."""
+MOST_NAMES = 1000
+MOST_NAMES_BYTES = 256 * 1024
+"""Of a list of names, and of their sizes."""
 MOST_SHARDS = 64
 """Shards of one blob; they are numbered from 0."""
 MOST_BYTES = 1 << 60
@@ -87,6 +90,30 @@ def decode_size(body: bytes) -> int:
     return _number(_object(body), "size")
 
 
+def encode_names(blobs: Sequence[str]) -> bytes:
+    """Whose sizes are asked for."""
+    return json.dumps(list(blobs)).encode()
+
+
+def decode_names(body: bytes) -> list[str]:
+    """Raises StorageFailed."""
+    found = _parsed(body)
+    if not isinstance(found, list) or len(found) > MOST_NAMES:
+        raise StorageFailed("What is asked for is no list of names")
+    return [_name(one) for one in found]
+
+
+def encode_sizes(sizes: Mapping[str, int]) -> bytes:
+    """As JSON."""
+    return json.dumps(dict(sizes)).encode()
+
+
+def decode_sizes(body: bytes) -> dict[str, int]:
+    """Raises StorageFailed."""
+    found = _object(body)
+    return {_name(blob): _number(found, blob) for blob in found}
+
+
 def encode_stored(one: Stored) -> bytes:
     """A line."""
     return json.dumps(asdict(one)).encode() + b"\n"
@@ -96,23 +123,28 @@ def decode_stored(line: bytes) -> Stored:
     """Of a line. Raises StorageFailed."""
     found = _object(line)
     changed_s, is_whole, name = (found.get(one) for one in ("changed_s", "is_whole", "blob"))
-    if not isinstance(name, str) or not isinstance(is_whole, bool):
+    if not isinstance(changed_s, int | float) or not isinstance(is_whole, bool):
         raise StorageFailed("The storage function lists a blob that is none")
-    if not isinstance(changed_s, int | float):
-        raise StorageFailed("The storage function lists a blob without its time")
+    size = _number(found, "size")
+    return Stored(blob=_name(name), size=size, changed_s=float(changed_s), is_whole=is_whole)
+
+
+def _parsed(body: bytes) -> Any:
     try:
-        blob = blob_name(name)
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _name(name: object) -> str:
+    try:
+        return blob_name(name if isinstance(name, str) else "")
     except BlobMissing as error:
         raise StorageFailed("The storage function lists a name that is none") from error
-    size = _number(found, "size")
-    return Stored(blob=blob, size=size, changed_s=float(changed_s), is_whole=is_whole)
 
 
 def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        found = None
+    found = _parsed(body)
     if not isinstance(found, dict):
         raise StorageFailed("The storage function answers what is no JSON object")
     return found

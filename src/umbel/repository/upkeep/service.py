@@ -4,7 +4,8 @@ In: rows, what the storage lists, the clock. Out: expired items deleted, half up
 without rows removed, items without their bytes marked. One instance does it, under a lease.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
@@ -24,7 +25,7 @@ from umbel.repository.model import (
     NoSuchItem,
     Part,
 )
-from umbel.repository.ports import Repairs, Storage
+from umbel.repository.ports import ChecksMany, Repairs, Storage
 from umbel.repository.store import RepositoryStore
 from umbel.repository.upkeep.store import UpkeepStore
 
@@ -194,13 +195,24 @@ class Upkeep:
         lost, after = 0, ""
         while page := await self.rows.parts_after(after):
             after = page[-1].blob
+            gone = await self._lost({part.blob: part.size for part in page})
             for part in page:
-                try:
-                    is_there = await self.storage.size(part.blob) == part.size
-                except BlobMissing:
-                    is_there = False
-                if not is_there:
+                if part.blob in gone:
                     lost += await self._mark(part, "The bytes are lost")
+        return lost
+
+    async def _lost(self, sizes: Mapping[str, int]) -> AbstractSet[str]:
+        """Of these blobs those that are not there, or have another size."""
+        if isinstance(self.storage, ChecksMany):
+            return await self.storage.lost(sizes)
+        lost = set()
+        for blob, size in sizes.items():
+            try:
+                is_there = await self.storage.size(blob) == size
+            except BlobMissing:
+                is_there = False
+            if not is_there:
+                lost.add(blob)
         return lost
 
     async def _mark(self, part: Part, problem: str) -> bool:

@@ -8,6 +8,7 @@ what is missing then is made again by `repair`.
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 
 import structlog
@@ -27,7 +28,7 @@ from umbel.repository.fec.layout import (
 from umbel.repository.fec.reed_solomon import Code
 from umbel.repository.model import BlobMissing, StorageFailed
 from umbel.repository.pieces import pieces as regrouped
-from umbel.repository.ports import PIECE_BYTES, Storage, Stored
+from umbel.repository.ports import PIECE_BYTES, ListsSizes, Storage, Stored
 from umbel.repository.threads import in_thread
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ STALL_S = 30.0
 """After so long without a byte a storage is given up for this blob."""
 _MOST_GEOMETRIES = 4096
 _MOST_SUSPECTS = 10_000
+_SIZES_WITHIN_S = 600.0
 
 
 class ShardStorage:
@@ -109,6 +111,30 @@ class ShardStorage:
         if is_wrong or missing:
             self._suspect(blob)
         return geometry.length
+
+    async def lost(self, sizes: Mapping[str, int]) -> AbstractSet[str]:
+        blobs, code, lost = list(sizes), self._code, set[str]()
+        found, errors = await self._asking.all(
+            lambda n: _sizes(self._storages[n], blobs), _SIZES_WITHIN_S
+        )
+        if not found:
+            raise StorageFailed("; ".join(map(str, errors.values())))
+        for blob, size in sizes.items():
+            wanted = Geometry(k=code.k, m=code.m, length=size).shard_size
+            bad = sum(there.get(blob) != wanted for there in found.values())
+            if bad > code.m:
+                lost |= await self._if_lost(blob, size)
+            elif bad:
+                self._suspect(blob)
+        return lost
+
+    async def _if_lost(self, blob: str, size: int) -> set[str]:
+        """It looks lost: ask the shards themselves. Raises StorageFailed where they are those of
+        other settings."""
+        try:
+            return set() if await self.size(blob) == size else {blob}
+        except BlobMissing:
+            return {blob}
 
     async def remove(self, blob: str) -> None:
         self._geometries.pop(blob, None)
@@ -267,6 +293,18 @@ def _joined(code: Code, geometry: Geometry, first: int, cells: Mapping[int, Cell
         ordered = [data[number] for number in range(code.k)]
         found.append(join(ordered, geometry.data_bytes(first + index)))
     return b"".join(found)
+
+
+async def _sizes(storage: Storage, blobs: Sequence[str]) -> Mapping[str, int]:
+    if isinstance(storage, ListsSizes):
+        return await storage.sizes(blobs)
+    found = {}
+    for blob in blobs:
+        try:
+            found[blob] = await storage.size(blob)
+        except BlobMissing:
+            continue
+    return found
 
 
 async def _collected(storage: Storage, blob: str, start: int, end: int) -> bytes:
