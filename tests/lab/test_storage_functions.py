@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from support.storage_nodes import StorageNodes, stop_functions, storage_nodes
 from support.waiting import until
+from umbel.kit.leases import leases
+from umbel.kit.sql import Query
 from umbel.repository.model import ItemState, RepositoryFull, StorageFailed
 
 pytestmark = pytest.mark.lab
@@ -19,6 +22,7 @@ NODES = ("pe1", "pe2", "pe3", "c1", "c2")
 PARITY = 2
 DATA = random.Random(7).randbytes(3_000_001)
 OTHER = random.Random(8).randbytes(500_000)
+LEASES: Query[dict[str, str]] = Query(sa.select(leases.c.name), dict)
 
 
 @pytest.fixture
@@ -81,6 +85,14 @@ async def test_a_dead_function_comes_back_on_its_node_with_its_shard(nodes: Stor
     assert min(used) == max(used) > len(DATA) // 3
     assert not any(one.problem for one in statuses)
     assert nodes.shards(item) == set(NODES)
+
+
+async def test_the_nodes_and_the_repository_have_a_lease_each(nodes: StorageNodes) -> None:
+    async def names() -> set[str]:
+        rows = await nodes.system.database.read(lambda c: c.all(LEASES))
+        return {row["name"] for row in rows}
+
+    await until(names, lambda found: {"storage", "repository"} <= found)
 
 
 async def test_a_function_that_hangs_holds_up_no_read(nodes: StorageNodes) -> None:

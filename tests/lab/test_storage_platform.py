@@ -59,7 +59,7 @@ async def test_recordings_on_nodes_outlive_the_control_plane_and_a_node(
         await until_all_answer(running)
         assert await fetched(running, made["id"]) == DATA
         functions = await _functions(running)
-        assert {one["owner"] for one in functions} == {"repository"}
+        assert {one["owner"] for one in functions} == {"storage"}
         refused = await running.api.delete("/api/v1/nodes/pe3")
         assert (refused.status_code, refused.json()["code"]) == (409, "umbel.node_in_use")
         assert len(list((tmp_path / "disks").rglob("blob_*"))) == len(NODES)

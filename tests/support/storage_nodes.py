@@ -77,7 +77,7 @@ class StorageNodes:
         """The node's storage function."""
         running = await self.vim.running()
         of_node = (one for one in running.values() if one.node == node)
-        return next((one for one in of_node if one.owner == "repository"), None)
+        return next((one for one in of_node if one.owner == "storage"), None)
 
     def pid(self, instance: Instance) -> int:
         """Its process."""

@@ -1,6 +1,6 @@
 """Storage functions run on the nodes that are named for them, one at each, and stay there.
 
-In: the nodes by shard, what runs. Out: functions of compute under the owner `repository`; for the
+In: the nodes by shard, what runs. Out: functions of compute under the owner `storage`; for the
 repository a storage for each, which finds the function where it runs; a wake-up when a node is
 back. A function that dies is started again on its node, where its shard is.
 """
@@ -24,8 +24,8 @@ from umbel.storage.model import ShardPlace, StorageStatus
 
 log = structlog.get_logger(__name__)
 
-OWNER = "repository"
-"""Who owns these functions in compute."""
+OWNER = "storage"
+"""Who owns these functions in compute, and the lease of who has them run."""
 
 _LOOK_S = 1.0
 _IDLE_S = 60.0
