@@ -17,6 +17,7 @@ from support import migrating, recorded
 from support.delivery import MemoryDelivery, MemoryReplayEdges
 from support.migrating import Plane
 from support.nodes import MemoryNodes, MemoryPrepared, MemoryStorageFunctions
+from support.passwords import SharedHashes
 from support.recorded import Studio
 from support.slicing import make_slices
 from support.stored import playouts_of, repository
@@ -155,7 +156,7 @@ def make_system(
     """A system over `database`, with the delivery in memory."""
     clock = SystemClock()
     journal = Journal(database, poll_s=0.05)
-    catalogue = Catalogue(database, clock)
+    catalogue = Catalogue(database, clock, passwords=SharedHashes(PASSWORD))
     signer = Signer(new_private_key())
     courier = FakeCourier()
     notifier = Notifier(
