@@ -1,10 +1,13 @@
 """What every courier promises, over receivers that answer, refuse, redirect, close and hang."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from support.certificates import Authority
 from support.receiver import HANG, Receiver, receiving, response
 from support.waiting import until
 from umbel.notify.drivers.fake import FakeCourier
@@ -110,6 +113,18 @@ async def test_a_connection_is_used_again_and_cookies_are_not_kept(
         await http.post(receiver.url, BODY, HEADERS)
     assert receiver.connections == 1
     assert all(b"cookie" not in head.lower() for head, _ in receiver.posted)
+
+
+async def test_a_receiver_of_an_unknown_authority_is_refused(
+    http: HttpCourier, tmp_path: Path
+) -> None:
+    (tmp_path / "server.pem").write_text("".join(Authority().server("127.0.0.1")))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.pem")
+    async with receiving(tls) as receiver:
+        with pytest.raises(Undelivered):
+            await http.post(receiver.url, BODY, HEADERS)
+    assert receiver.posted == []
 
 
 async def test_a_long_answer_is_not_read_to_its_end(http: HttpCourier, receiver: Receiver) -> None:

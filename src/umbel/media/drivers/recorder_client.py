@@ -8,6 +8,7 @@ import asyncio
 
 import httpx
 
+from umbel.kit import authorities
 from umbel.kit.errors import Unavailable
 from umbel.media.model import Pulled
 from umbel.media.record import answer
@@ -31,6 +32,7 @@ class RecorderClient:
         self._deadline_s = deadline_s
         self._http = httpx.AsyncClient(
             trust_env=False,
+            verify=authorities.bundled(),
             timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
         )

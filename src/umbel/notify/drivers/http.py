@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import httpx
 
 import umbel
+from umbel.kit import authorities
 from umbel.notify.ports import Answer, Undelivered
 
 _MOST_BODY_BYTES = 65_536
@@ -21,6 +22,7 @@ class HttpCourier:
         self._client = httpx.AsyncClient(
             follow_redirects=False,
             trust_env=False,
+            verify=authorities.bundled(),
             timeout=None,  # noqa: S113 -- bounded by the caller, as a whole
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
             headers={"User-Agent": _AGENT},

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import umbel
-from umbel.kit import hosts, push_encryption
+from umbel.kit import authorities, hosts, push_encryption
 from umbel.kit.clock import Clock
 from umbel.kit.http_post import Poster, Response, ServerAddress
 from umbel.kit.push_encryption import BadPushMessage
@@ -45,7 +45,7 @@ class WebPusher:
         self._clock = clock
         self._allow_private = allow_private
         self._resolved: dict[str, tuple[float, str]] = {}
-        self._poster = Poster(trust or ssl.create_default_context())
+        self._poster = Poster(trust or authorities.of_system())
 
     async def send(self, push: Push) -> None:
         endpoint = endpoints.parse(push.endpoint, allow_private=self._allow_private)
