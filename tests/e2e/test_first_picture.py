@@ -9,7 +9,7 @@ from playwright.async_api import Route
 from support.platform import platform
 from umbel.demo.browser import chromium, until_decoded
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(240)]
 
 
 class Together:

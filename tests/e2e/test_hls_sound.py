@@ -13,7 +13,7 @@ from support.waiting import until
 from support.webkit import WebKitPage
 from umbel.demo.browser import chromium, until_decoded
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(240)]
 
 DECODED_S = 90.0
 WITHOUT_OPUS = """(() => {

@@ -14,7 +14,7 @@ from support.webkit import WebKitPage
 from support.webrtc_lab import own_address
 from umbel.network.topology import files
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(240)]
 
 OWN_ADDRESS = own_address()
 REPORT = """(({state, protocol, framesDecoded, sessionsOpened, trouble}) =>

@@ -9,7 +9,7 @@ from support.platform import Platform, platform
 from support.waiting import until
 from umbel.demo.browser import chromium, report, until_decoded
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(240)]
 
 DECODED_S = 90.0
 QUICKER = {

@@ -10,7 +10,7 @@ from support.platform import platform
 from umbel.demo import flash, power, preparation
 from umbel.demo.model import VIRCA
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(240)]
 
 QUICKER = {
     "UMBEL_PLAN_SAMPLE_S": "1",
