@@ -1,4 +1,4 @@
-"""SLS's whole story in a real Chromium: as `make story NAME=sls`."""
+"""SLS's whole story in a real Chromium, over both databases: as `make story NAME=sls`."""
 
 import asyncio
 import json
@@ -11,11 +11,12 @@ import pytest
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
-async def test_from_the_calendar_to_myshare(tmp_path: Path) -> None:
+async def test_from_the_calendar_to_myshare(tmp_path: Path, database_url: str) -> None:
+    ours = {"PYTHONPATH": os.pathsep.join(sys.path), "UMBEL_DATABASE_URL": database_url}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "umbel.demo.story", "sls", "0", str(tmp_path)),
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, **ours},
     )
     try:
         out, _ = await process.communicate()
