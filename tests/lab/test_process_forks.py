@@ -11,16 +11,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from support.processes import command_of, descriptors_of, is_dead, state_of
 from support.testbed import Testbed
 from support.vim_worlds import OWNER, PE1, PE2, ProcessWorld, process_world, until, until_state
 from umbel.bootstrap.drivers import FORKED_MEDIA
 from umbel.compute.drivers.process import ForkServerProgram, ProcessVim, launch, procfs
+from umbel.compute.drivers.process.fork_server import ForkServer
 from umbel.compute.model import Function, FunctionState, Instance, Node
 from umbel.compute.ports import MachineFull
 from umbel.delivery.loop.functions import MEDIA_COMMAND
 from umbel.kit import netns
+from umbel.kit.starting import StartLimits
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 WITHIN_S = 60.0
@@ -249,6 +252,20 @@ async def run():
 
 asyncio.run(run())
 """
+
+
+def test_a_server_is_ended_on_uvloop_too(tmp_path: Path) -> None:
+    async def ended() -> int:
+        server = ForkServer(FORKED_MEDIA, tmp_path / "log", StartLimits())
+        await server.ready_for(FORKED_MEDIA.words)
+        pid = server.pid
+        server.close()
+        return pid
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        pid = runner.run(ended())
+    assert pid
+    assert is_dead(pid)
 
 
 async def test_functions_outlive_a_control_plane_that_is_killed_and_its_server_does_not(

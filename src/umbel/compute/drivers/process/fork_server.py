@@ -179,6 +179,7 @@ class ForkServer:
         server.orders.close()
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(server.pidfd, signal.SIGKILL)
+        os.set_blocking(server.pidfd, True)  # uvloop's readers do not block, nor would this wait
         with suppress(ChildProcessError):
             os.waitid(os.P_PIDFD, server.pidfd, os.WEXITED)
         os.close(server.pidfd)
