@@ -339,3 +339,11 @@ def test_the_release_is_shown() -> None:
     assert umbel("--version").stdout == "umbel 0.1.0\n"
     shown = umbel("version").stdout.splitlines()
     assert shown[:2] == ["umbel 0.1.0", f"schema {migrations.newest()}"]
+
+
+def test_a_wrong_folder_is_said_and_not_made(tmp_path: Path) -> None:
+    words = ("--data-dir", tmp_path / "typo")
+    for command in (("list",), ("remove", "ann"), ("password", "ann")):
+        done = umbel("user", *command, *words, UMBEL_PASSWORD=PASSWORD)
+        assert refused(done, "umbel.no_database")
+    assert list(tmp_path.iterdir()) == []
