@@ -122,11 +122,14 @@ async def platform(folder: Path, options: Sequence[str] = ()) -> AsyncIterator[P
             )
             try:
                 yield made
+                is_up = made.serve.process.returncode is None
             finally:
                 for child in reversed(made.children):
                     await child.stop()
                 await made.serve.stop()
                 await _end_functions(made)
+            ended = made.serve.process.returncode  # of one that was not killed, and ended in time
+            assert not is_up or ended in (0, -signal.SIGKILL), made.serve.tail()
 
 
 async def _end_functions(made: Platform) -> None:
