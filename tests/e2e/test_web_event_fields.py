@@ -8,6 +8,7 @@ from playwright.async_api import FilePayload, Page, expect
 
 from support.axe import violations
 from support.http import PASSWORD, World
+from support.keys import press
 from support.picture_files import saved
 from support.web_world import web_world
 from umbel.catalogue.model import Event, EventPatch
@@ -51,7 +52,9 @@ async def test_a_picture_is_chosen_shown_and_removed(tmp_path: Path) -> None:
         await chooser.set_input_files(broken)
         await expect(card.get_by_role("alert")).to_contain_text("cannot read this picture")
         right = FilePayload(name="a.jpg", mimeType=JPEG, buffer=saved(JPEG))
-        await chooser.set_input_files(right)
+        async with page.expect_file_chooser() as asked:
+            await press(page, card.get_by_role("button", name="Choose"))
+        await (await asked.value).set_files(right)
         shown = card.locator("img.poster")
         await expect(shown).to_be_visible(timeout=APPEARS_MS)
         await page.wait_for_function(
@@ -61,8 +64,9 @@ async def test_a_picture_is_chosen_shown_and_removed(tmp_path: Path) -> None:
         viewer = await browser.new_page()
         await viewer.goto(f"{url}/watch/{event.id}")
         await expect(viewer.locator("img.poster")).to_be_visible(timeout=APPEARS_MS)
-        await card.get_by_role("button", name="Remove").click()
+        await press(page, card.get_by_role("button", name="Remove"))
         await expect(shown).to_have_count(0, timeout=APPEARS_MS)
+        await expect(card).to_be_focused()
 
 
 async def test_times_are_those_of_the_zone(tmp_path: Path) -> None:
@@ -87,19 +91,25 @@ async def test_two_people_who_edit_one_event_see_both_versions(tmp_path: Path) -
     async with web_world(tmp_path) as (here, url), chromium() as browser:
         page, event = await browser.new_page(), await noon(here)
         await studio(page, url, f"/studio/events/{event.id}")
-        await page.get_by_role("button", name="Edit").click(timeout=APPEARS_MS)
+        edit = page.get_by_role("button", name="Edit")
+        await press(page, edit)
         form = page.get_by_role("form", name="Edit event")
+        title = form.get_by_label("Title")
+        await expect(title).to_be_focused()
         patch = EventPatch(description="<b>With the mayor</b>")
         await here.system.catalogue.change_event(event.id, event.version, patch)
-        await form.get_by_label("Title").fill("Mine")
-        await form.get_by_role("button", name="Save").click()
+        await page.keyboard.press("Control+A")
+        await page.keyboard.type("Mine")
+        await press(page, form.get_by_role("button", name="Save"))
         row = form.get_by_role("row", name="Description")
         await expect(row).to_contain_text("<b>With the mayor</b>", timeout=APPEARS_MS)
         await expect(form.get_by_role("row", name="Title")).to_contain_text("Council")
         assert await violations(page) == []
-        await form.get_by_role("button", name="Keep my form").click()
-        await form.get_by_role("button", name="Save").click()
+        await press(page, form.get_by_role("button", name="Keep my form"))
+        await expect(title).to_be_focused()
+        await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", name="Mine")).to_be_visible(timeout=APPEARS_MS)
+        await expect(edit).to_be_focused()
         kept = await here.system.catalogue.event(event.id)
         assert (kept.title, kept.description) == ("Mine", "A meeting")
 

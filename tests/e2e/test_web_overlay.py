@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from support.axe import violations
 from support.http import PASSWORD, serving
+from support.keys import press, walk_to
 from support.overlaid import Overlaid, overlaid
 from umbel.catalogue.model import UserRole
 from umbel.demo.browser import chromium
@@ -46,17 +48,21 @@ async def shows(what: Locator, *, count: int = 1) -> None:
 
 async def draws(page: Page) -> None:
     """A drawing with a mistake, which is shown where it is, and then a good one."""
-    await page.get_by_text("Draw the network").click()
+    await press(page, page.locator("summary", has_text="Draw the network"))
     form = page.get_by_role("form", name="Drawing")
-    await form.get_by_label("pe1", exact=True).select_option("root")
-    await form.get_by_label("pe2", exact=True).select_option("root")
-    await form.get_by_role("button", name="Apply").click()
+    for node in ("pe1", "pe2"):
+        await walk_to(page, form.get_by_label(node, exact=True))
+        await page.keyboard.type("Ro")
+    apply = form.get_by_role("button", name="Apply")
+    await press(page, apply)
     wrong = form.locator(".field-wrong")
     await shows(wrong)
     await expect(wrong).to_contain_text("pe2")
     await expect(wrong).to_contain_text("a second root; pe1 is already the root")
-    await form.get_by_label("pe2", exact=True).select_option("leaf")
-    await form.get_by_role("button", name="Apply").click()
+    await expect(apply).to_be_focused()
+    await walk_to(page, form.get_by_label("pe2", exact=True), "Shift+Tab")
+    await page.keyboard.type("Le")
+    await press(page, apply)
     await shows(form.get_by_text("Applied: 6 links in the tree, 1 spare."))
     await shows(page.locator("line.look-tree"), count=6)
     await shows(page.locator("line.look-spare"))
@@ -98,14 +104,41 @@ async def rings(made: Overlaid, page: Page) -> None:
     await shows(webhooks.get_by_text("No webhooks registered."))
 
 
+async def opens(page: Page) -> Locator:
+    """A switch of the drawing: opened by keys and by a pointer, closed, and opened again."""
+    rules = page.get_by_role("region", name="Rules of pe4")
+    node = page.get_by_role("button", name="pe4, leaf: show its rules")
+    await press(page, node)
+    await expect(rules).to_be_focused()
+    await expect(node).to_have_attribute("aria-pressed", "true")
+    assert await violations(page) == []
+    await press(page, rules.get_by_role("button", name="Close"), "Space")
+    await expect(rules).to_have_count(0)
+    await expect(node).to_be_focused()
+    await node.click()
+    await shows(rules)
+    await expect(node).to_be_focused()
+    await node.click()
+    await expect(rules).to_have_count(0)
+    row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="pe4", exact=True))
+    explain = row.get_by_role("button", name="Explain")
+    await explain.press("Enter")
+    await expect(rules).to_be_focused()
+    await press(page, rules.get_by_role("button", name="Close"))
+    await expect(explain).to_be_focused()
+    await node.press("Space")
+    await expect(rules).to_be_focused()
+    return rules
+
+
 async def test_an_operator_draws_asks_for_a_path_and_reads_why_packets_go(tmp_path: Path) -> None:
     async with overlaid(tmp_path) as made, page_of(made) as page:
         await draws(page)
         await asks(page)
 
-        await page.locator(".node", has_text="pe4").click()
-        rules = page.get_by_role("region", name="Rules of pe4")
-        await rules.locator("summary", has_text="leaf").filter(has_text="feed").click()
+        rules = await opens(page)
+        rule = rules.locator("summary", has_text="leaf").filter(has_text="feed")
+        await press(page, rule)
         await expect(rules.get_by_text("to the network outside, for 192.0.2.4:6000")).to_be_visible(
             timeout=APPEARS_MS
         )

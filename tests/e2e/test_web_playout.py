@@ -8,6 +8,7 @@ from playwright.async_api import Locator, Page, expect
 
 from support.axe import violations
 from support.films import film
+from support.keys import press
 from support.platform import platform
 from umbel.demo.browser import chromium, until_decoded
 
@@ -28,13 +29,13 @@ def file_card(card: Locator, name: str) -> Locator:
 
 
 async def delete(page: Page, card: Locator, name: str) -> None:
-    await file_card(card, name).get_by_role("button", name=f"Delete: {name}").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await press(page, file_card(card, name).get_by_role("button", name=f"Delete: {name}"))
+    await press(page, page.get_by_role("dialog").get_by_role("button", name="Delete"))
 
 
 async def refused_file_is_deleted(page: Page, card: Locator) -> None:
     """Both files have a card, and the film's has a picture."""
-    await card.get_by_text("Your files (2)").click()
+    await press(page, card.locator("summary", has_text="Your files (2)"))
     film_card = file_card(card, "Council.mp4")
     await expect(film_card).to_contain_text("2:00")
     # It is lazy: it has a size once it came.
@@ -45,6 +46,7 @@ async def refused_file_is_deleted(page: Page, card: Locator) -> None:
     assert await violations(page) == []
     await delete(page, card, "notes.mp4")
     await expect(file_card(card, "notes.mp4")).to_have_count(0, timeout=APPEARS_MS)
+    await expect(film_card).to_be_focused()
 
 
 async def test_a_film_is_uploaded_streamed_and_watched(tmp_path: Path) -> None:
@@ -64,15 +66,17 @@ async def test_a_film_is_uploaded_streamed_and_watched(tmp_path: Path) -> None:
 
         await card.get_by_label("Upload a file").set_input_files(wrong)
         await expect(card).to_contain_text("text/plain", timeout=APPEARS_MS)
-        await card.get_by_label("Upload a file").set_input_files(path)
+        async with page.expect_file_chooser() as asked:
+            await press(page, card.get_by_label("Upload a file"))
+        await (await asked.value).set_files(path)
         use = card.get_by_role("button", name="Use this file")
         await expect(use).to_be_enabled(timeout=APPEARS_MS)
         await expect(card.get_by_role("combobox", name="File")).to_contain_text("2:00, H.264, AAC")
         await refused_file_is_deleted(page, card)
         schedule = card.get_by_label("Start when the event begins")
         await schedule.uncheck()
-        await use.click()
-        await card.get_by_role("button", name="Start now").click()
+        await press(page, use)
+        await press(page, card.get_by_role("button", name="Start now"))
         await expect(card.get_by_role("status")).to_contain_text("Playing", timeout=APPEARS_MS)
         # A file that an event streams stays.
         await delete(page, card, "Council.mp4")
@@ -88,7 +92,7 @@ async def test_a_film_is_uploaded_streamed_and_watched(tmp_path: Path) -> None:
         )
         assert await violations(page) == []
 
-        await card.get_by_role("button", name="Stop the file").click()
+        await press(page, card.get_by_role("button", name="Stop the file"))
         await expect(card.get_by_role("button", name="Go on with the file")).to_be_visible(
             timeout=APPEARS_MS
         )

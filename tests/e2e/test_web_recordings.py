@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from support import mp4, pictures
 from support.axe import violations
 from support.http import PASSWORD, World
+from support.keys import press
 from support.recorded import Reel, film
 from support.web_world import web_world
 from umbel.catalogue.model import Event, EventEvent
@@ -91,14 +92,40 @@ async def test_a_viewer_records_what_is_on_air_and_plays_it(tmp_path: Path) -> N
         await expect(page.get_by_role("heading", name="Council")).to_be_visible(timeout=APPEARS_MS)
 
 
+async def renames(page: Page, row: Locator, name: str) -> None:
+    """By keys alone: the field has the focus and its text, and the button has it again."""
+    await press(page, row.get_by_role("button", name="Rename"))
+    await expect(row.get_by_role("textbox", name="Name")).to_be_focused()
+    await page.keyboard.type(name)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name=f"Rename: {name}")).to_be_focused()
+
+
+async def shares(page: Page, row: Locator) -> str:
+    """By keys alone: a link that is revoked, and one that stays."""
+    await press(page, row.get_by_role("button", name="Share"))
+    create = row.get_by_role("button", name="Create a link")
+    link = row.get_by_role("textbox", name="Link")
+    await press(page, create)
+    await expect(link).to_be_focused()
+    await press(page, row.get_by_role("button", name="Revoke"))
+    await expect(row.get_by_role("region", name="Links to")).to_be_focused()
+    revoked = await link.input_value()
+    await press(page, create)
+    await expect(link).not_to_have_value(revoked)
+    await expect(link).to_be_focused()
+    return await link.input_value()
+
+
 async def test_playing_with_seeking_names_files_and_links(tmp_path: Path) -> None:
     async with signed_in(tmp_path) as (here, url, browser, page):
         await recorded(here, "<i>Council</i>")
         await page.goto(f"{url}/recordings")
         row = page.get_by_role("listitem", name="<i>Council</i>")
         await expect(row).to_contain_text("0:12", timeout=APPEARS_MS)
-        await row.get_by_role("button", name="Play").click()
+        await press(page, row.get_by_role("button", name="Play"))
         await page.wait_for_function(SHOWN, arg=[0, 1.0], timeout=APPEARS_MS)
+        await expect(row.get_by_role("button", name="Close")).to_be_focused()
         assert await page.evaluate(TALL) == pytest.approx(12.0, abs=0.2)
         await page.evaluate("document.querySelector('[data-testid=replay]').pause()")
         scenes = row.get_by_role("list", name="Scenes")
@@ -113,15 +140,10 @@ async def test_playing_with_seeking_names_files_and_links(tmp_path: Path) -> Non
         data = Path(await download.path()).read_bytes()
         assert len(mp4.decode(data).shown_s) == 360
 
-        await row.get_by_role("button", name="Rename").click()
-        await row.get_by_role("textbox", name="Name").fill("The council, 1 March")
-        await row.get_by_role("button", name="Save").click()
+        await page.reload()
+        await renames(page, row, "The council, 1 March")
         row = page.get_by_role("listitem", name="The council, 1 March")
-        await expect(row).to_be_visible(timeout=APPEARS_MS)
-
-        await row.get_by_role("button", name="Share").click()
-        await row.get_by_role("button", name="Create a link").click()
-        link = await row.get_by_role("textbox", name="Link").input_value(timeout=APPEARS_MS)
+        link = await shares(page, row)
         await page.context.clear_cookies()
         stranger = await browser.new_page()
         await stranger.goto(link)
@@ -161,18 +183,30 @@ async def test_everybody_goes_back_and_returns_to_live(tmp_path: Path) -> None:
         await expect(page.get_by_role("link", name="In MyShare")).to_be_visible(timeout=APPEARS_MS)
 
 
-async def test_deleting_asks_first(tmp_path: Path) -> None:
+async def test_deleting_by_keys_asks_first(tmp_path: Path) -> None:
     async with signed_in(tmp_path) as (here, url, _, page):
-        await recorded(here)
+        for title in ("Council", "Choir"):
+            await recorded(here, title)
         await page.goto(f"{url}/recordings")
-        await page.get_by_role("button", name="Delete: Council").click(timeout=APPEARS_MS)
-        await page.get_by_role("button", name="Go back").click()
-        assert len((await here.system.recordings.of("viewer"))[0]) == 1
-        await page.get_by_role("button", name="Delete: Council").click()
-        await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        delete = page.get_by_role("button", name="Delete: Council")
+        dialog = page.get_by_role("dialog")
+        for leave in ("Enter", "Escape"):  # Enter: on "Go back", which has the focus
+            await press(page, delete)
+            await expect(dialog.get_by_role("button", name="Go back")).to_be_focused()
+            await page.keyboard.press(leave)
+            await expect(dialog).to_have_count(0)
+            await expect(delete).to_be_focused()
+        assert len((await here.system.recordings.of("viewer"))[0]) == 2
+        await page.keyboard.press("Space")
+        await press(page, dialog.get_by_role("button", name="Delete"))
+        # Who deletes one goes on at the next.
+        await expect(page.get_by_role("listitem", name="Choir")).to_be_focused()
+        await press(page, page.get_by_role("button", name="Delete: Choir"))
+        await press(page, dialog.get_by_role("button", name="Delete"))
         await expect(page.get_by_role("heading", name="No recordings yet")).to_be_visible(
             timeout=APPEARS_MS
         )
+        await expect(page.get_by_role("main")).to_be_focused()
         assert (await here.system.recordings.of("viewer"))[0] == []
 
 

@@ -7,6 +7,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from support.axe import violations
 from support.http import PASSWORD
+from support.keys import press
 from support.web_world import web_world
 from umbel.catalogue.model import EventPatch
 from umbel.demo.browser import chromium
@@ -97,7 +98,9 @@ async def test_an_event_by_invitation_is_there_for_those_who_were_invited(tmp_pa
         await city.get_by_role("button", name="Invite", exact=True).click()
         await expect(city.get_by_role("alert")).to_contain_text("nobody-here", timeout=APPEARS_MS)
         await names.fill("viewer")
-        await city.get_by_role("button", name="Invite", exact=True).click()
+        await press(city, city.get_by_role("button", name="Invite", exact=True))
+        await expect(names).to_have_value("")
+        await expect(names).to_be_focused()
         remove = city.get_by_role("button", name="Remove viewer")
         await expect(remove).to_be_visible(timeout=APPEARS_MS)
         assert await violations(city) == []
@@ -105,8 +108,9 @@ async def test_an_event_by_invitation_is_there_for_those_who_were_invited(tmp_pa
         await expect(viewer.get_by_role("heading", name="Committee")).to_be_visible(
             timeout=APPEARS_MS
         )
-        await remove.click()
+        await press(city, remove)
         await expect(city.get_by_text("Nobody is invited yet")).to_be_visible(timeout=APPEARS_MS)
+        await expect(city.get_by_role("region", name="Invited accounts")).to_be_focused()
         # The page that was open says so by itself.
         closed = viewer.get_by_role("heading", name="This event is not open to you any more")
         await expect(closed).to_be_visible(timeout=APPEARS_MS)

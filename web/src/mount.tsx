@@ -5,6 +5,7 @@ import { createRoot } from 'react-dom/client';
 
 import { App, type WatchPage } from './app';
 import { installWorker } from './kit/push';
+import { keepFocus } from './ui/focus';
 
 export function mount(root: HTMLElement, watch: WatchPage | null): void {
   createRoot(root).render(
@@ -12,5 +13,6 @@ export function mount(root: HTMLElement, watch: WatchPage | null): void {
       <App watch={watch} />
     </StrictMode>,
   );
+  keepFocus();
   installWorker();
 }

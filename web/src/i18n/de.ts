@@ -552,6 +552,7 @@ const messages = translate({
   'picture.noTree': 'Es wird kein Baum gezeigt.',
   'picture.tree': 'Der Stream tritt bei {root} ein und läuft {hops}.',
   'picture.noNode': 'keinem Knoten',
+  'picture.showRules': '{node}: Regeln zeigen',
 
   'player.openTimeout': 'Das Portal hat die Sitzung nicht rechtzeitig geöffnet.',
   'player.sameEdge': 'Das Portal hat denselben Edge noch einmal zugewiesen.',
@@ -802,6 +803,7 @@ const messages = translate({
   'shared.loading': 'Die Aufnahme wird geladen',
 
   'shares.about': 'Wer einen Link hat, kann die Aufnahme ansehen, bis der Link abläuft oder Sie ihn widerrufen.',
+  'shares.of': 'Links zu {name}',
   'shares.link': 'Link (wird nur jetzt angezeigt)',
   'shares.worksFor': 'Gültig für',
   'shares.create': 'Link anlegen',

@@ -534,6 +534,7 @@ export const english = {
   'picture.noTree': 'No tree is shown.',
   'picture.tree': 'The stream enters at {root} and goes {hops}.',
   'picture.noNode': 'no node',
+  'picture.showRules': '{node}: show its rules',
 
   'player.openTimeout': 'The portal did not open a session in time.',
   'player.sameEdge': 'The portal assigned the same edge again.',
@@ -778,6 +779,7 @@ export const english = {
   'shared.loading': 'Loading the recording',
 
   'shares.about': 'Anyone who has a link can see the recording until the link expires or you revoke it.',
+  'shares.of': 'Links to {name}',
   'shares.link': 'Link (shown only now)',
   'shares.worksFor': 'Works for',
   'shares.create': 'Create a link',

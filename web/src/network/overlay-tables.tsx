@@ -9,6 +9,7 @@ import type { NetworkPath, PathEnd, Slice, SwitchStatus } from '../kit/types';
 import { useAction } from '../ui/hooks';
 import { Confirm, ErrorNotice } from '../ui/parts';
 import { lookOf, type Overlay, tunnelLabel, usageLabel } from './overlay';
+import type { OpenNode } from './picture';
 import { None, Table } from './tables';
 
 /** The first reserved port number of a switch (OpenFlow 1.3, 7.2.1). */
@@ -19,7 +20,7 @@ const portName = ({ number, name }: SwitchStatus['ports'][number]): string => `$
 interface SwitchesProps {
   switches: readonly SwitchStatus[];
   chosen: string | null;
-  onNode: (name: string) => void;
+  onNode: OpenNode;
 }
 
 export function Switches({ switches, chosen, onNode }: SwitchesProps) {
@@ -50,8 +51,8 @@ export function Switches({ switches, chosen, onNode }: SwitchesProps) {
               type="button"
               className="button button-small"
               aria-pressed={chosen === one.node}
-              onClick={() => {
-                onNode(one.node);
+              onClick={({ detail }) => {
+                onNode(one.node, detail === 0);
               }}
             >
               {t('net.explain')}

@@ -1,6 +1,6 @@
 // The operator's view: the network now, with the tree of a chosen event.
 
-import { useId, useMemo, useState } from 'react';
+import { useId, useMemo, useRef, useState } from 'react';
 import { rich, t } from '../i18n/t';
 
 import { ApiError } from '../kit/api';
@@ -17,7 +17,7 @@ import { NewPathForm } from './new-path';
 import { samplesOf, totalsOf } from './numbers';
 import { linksOf, marksOf, type Overlay, sliceOf, streamsOf } from './overlay';
 import { Paths, Slices, Switches, Tunnels } from './overlay-tables';
-import { NetworkPicture, type Picture } from './picture';
+import { NetworkPicture, type OpenNode, type Picture } from './picture';
 import { Rules } from './rules';
 import { Sparkline, useTrails } from './sparkline';
 import { NetworkTables } from './tables';
@@ -215,25 +215,43 @@ function Legend({ programmed }: { programmed: boolean }) {
   );
 }
 
+/** The node whose rules are shown. They are closed where they were opened, and the focus goes back there. */
+function useChosenNode() {
+  const [chosen, setChosen] = useState<{ name: string; byKeys: boolean } | null>(null);
+  const opener = useRef<Element | null>(null);
+  const open: OpenNode = (name, byKeys) => {
+    opener.current = document.activeElement;
+    setChosen(chosen?.name === name ? null : { name, byKeys });
+  };
+  const close = (): void => {
+    setChosen(null);
+    const { current } = opener;
+    if (current instanceof HTMLElement || current instanceof SVGElement) current.focus();
+  };
+  return { name: chosen?.name ?? null, byKeys: chosen?.byKeys ?? false, open, close };
+}
+
 interface OverlayProps {
   overlay: Overlay;
-  chosen: string | null;
-  onNode: (name: string) => void;
+  node: ReturnType<typeof useChosenNode>;
   onChange: () => void;
 }
 
-function OverlaySections({ overlay, chosen, onNode, onChange }: OverlayProps) {
+function OverlaySections({ overlay, node, onChange }: OverlayProps) {
+  const chosen = node.name;
   const { switches } = overlay;
   const connected = switches.some((one) => one.node === chosen && one.connected);
   return (
     <>
-      {chosen !== null && <Rules key={chosen} node={chosen} connected={connected} />}
+      {chosen !== null && (
+        <Rules key={chosen} node={chosen} connected={connected} takesFocus={node.byKeys} onClose={node.close} />
+      )}
       <DrawingEditor overlay={overlay} onChange={onChange} />
       <NewPathForm topology={overlay.topology} onChange={onChange} />
       <div className="tables">
         <Paths paths={overlay.paths} onChange={onChange} />
         <Tunnels links={overlay.links} />
-        <Switches switches={switches} chosen={chosen} onNode={onNode} />
+        <Switches switches={switches} chosen={chosen} onNode={node.open} />
         <Slices slices={overlay.slices} />
       </div>
     </>
@@ -266,7 +284,7 @@ interface NetworkViewProps {
 /** The page once the portal has shown the network to this user. */
 function NetworkView({ username, network: { data, error, refresh } }: NetworkViewProps) {
   const search = useSearch();
-  const [node, setNode] = useState<string | null>(null);
+  const node = useChosenNode();
   const events = useLive('own events', api.ownEvents, ['event'], EVENTS_POLL_MS);
   const open = (events.data ?? []).filter((event) => event.state === 'live' || event.state === 'open');
   const shown = shownOf(search, open);
@@ -292,11 +310,15 @@ function NetworkView({ username, network: { data, error, refresh } }: NetworkVie
         <>
           <section className="panel network" aria-label={t('net.picture')}>
             <TotalsRow {...picture} grade={grade} trails={trails} />
-            {overlay ? <NetworkPicture {...picture} chosen={node} onNode={setNode} /> : <NetworkPicture {...picture} />}
+            {overlay ? (
+              <NetworkPicture {...picture} chosen={node.name} onNode={node.open} />
+            ) : (
+              <NetworkPicture {...picture} />
+            )}
             <Legend programmed={overlay !== null} />
           </section>
           {read.error && <ErrorNotice error={read.error} onRetry={read.refresh} />}
-          {overlay && <OverlaySections overlay={overlay} chosen={node} onNode={setNode} onChange={read.refresh} />}
+          {overlay && <OverlaySections overlay={overlay} node={node} onChange={read.refresh} />}
           <NetworkTables {...picture} trails={trails} />
           <div className="tables">
             <Webhooks username={username} />

@@ -1,12 +1,15 @@
 // The network as a picture: links by load, an event's tree in motion over them, functions at their nodes.
 
-import { useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { type SVGProps, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { t } from '../i18n/t';
 import { formatMbps } from '../kit/format';
 import type { FunctionStatus, LinkStatus, NodeRole, NodeStatus, Tree } from '../kit/types';
 import { isCore, layout, linkKey, linkWidth, loadClass, type Point } from './layout';
 import { FUNCTION_STATES, NODE_WORDS, roleName } from './numbers';
 import type { LinkLook, Marks } from './overlay';
+
+/** Shows a node's rules, or closes them where they are shown. `byKeys`: the focus is to follow. */
+export type OpenNode = (name: string, byKeys: boolean) => void;
 
 export interface Picture {
   nodes: NodeStatus[];
@@ -18,7 +21,7 @@ export interface Picture {
   /** A stream of the operator's own, shown instead of a tree. */
   stream?: { name: string; links: [string, string][] } | null;
   chosen?: string | null;
-  onNode?: (name: string) => void;
+  onNode?: OpenNode;
 }
 
 const RADIUS = 26;
@@ -133,7 +136,26 @@ interface NodeProps {
   role: NodeRole | null;
   away: boolean;
   chosen: boolean;
-  onNode: ((name: string) => void) | null;
+  onNode: OpenNode | null;
+}
+
+/** What makes a drawn node a button: SVG has none. */
+function buttonOf(name: string, text: string, chosen: boolean, onNode: OpenNode): SVGProps<SVGGElement> {
+  return {
+    role: 'button',
+    tabIndex: 0,
+    'aria-label': t('picture.showRules', { node: text }),
+    'aria-pressed': chosen,
+    // Screen readers press without a pointer, and without keys that a page sees.
+    onClick: ({ detail }) => {
+      onNode(name, detail === 0);
+    },
+    onKeyDown: (event) => {
+      if (event.key !== 'Enter' && event.key !== ' ') return;
+      event.preventDefault();
+      if (!event.repeat) onNode(name, true);
+    },
+  };
 }
 
 /** A node, with a ring for the share of its cores in use and its role in the drawn tree. */
@@ -141,20 +163,15 @@ function Node({ node, at, onTree, role, away, chosen, onNode }: NodeProps) {
   const share = node.cores > 0 ? Math.min(1, node.cores_used / node.cores) : 0;
   // Its state in words comes before its role: an operator acts on it.
   const label = node.state !== 'ready' ? t(NODE_WORDS[node.state]) : role === null ? null : drawnRole(role);
+  const text = label === null ? node.name : `${node.name}, ${label}`;
   const round = 2 * Math.PI * RADIUS;
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: keyboards reach the same rules from the table of switches
     <g
       className={`node node-${node.state}${isCore(node) ? ' node-core' : ''}${onTree ? ' node-tree' : ''}${away ? ' node-away' : ''}${chosen ? ' node-chosen' : ''}${onNode ? ' node-open' : ''}`}
       transform={`translate(${String(at.x)} ${String(at.y)})`}
-      onClick={
-        onNode
-          ? () => {
-              onNode(node.name);
-            }
-          : undefined
-      }
+      {...(onNode && buttonOf(node.name, text, chosen, onNode))}
     >
+      {onNode && <circle className="node-ring" r={RADIUS + 6} />}
       <circle className="node-body" r={RADIUS} />
       <circle
         className={`node-load load-${loadClass(share)}`}
@@ -211,7 +228,7 @@ export function NetworkPicture(picture: Picture) {
           width={width}
           height={height}
           viewBox={`0 0 ${String(width)} ${String(height)}`}
-          role="img"
+          role={onNode ? 'group' : 'img'}
           aria-label={summary(picture)}
         >
           <defs>
@@ -228,15 +245,18 @@ export function NetworkPicture(picture: Picture) {
               <path className="flow-head" d="M0 0 10 5 0 10z" />
             </marker>
           </defs>
-          {drawn.map(({ key, ...line }) => (
-            <Link key={key} {...line} onTree={treeLinks.has(key)} look={marks?.looks.get(key) ?? null} />
-          ))}
-          {flows.map((flow) => (
-            <Flow key={flow.key} from={flow.from} to={flow.to} />
-          ))}
-          {drawn.map(({ key, ...line }) => (
-            <LinkLabel key={key} {...line} />
-          ))}
+          {/* biome-ignore lint/a11y/noAriaHiddenOnFocusable: a g takes no focus; the tables have it in words */}
+          <g aria-hidden="true">
+            {drawn.map(({ key, ...line }) => (
+              <Link key={key} {...line} onTree={treeLinks.has(key)} look={marks?.looks.get(key) ?? null} />
+            ))}
+            {flows.map((flow) => (
+              <Flow key={flow.key} from={flow.from} to={flow.to} />
+            ))}
+            {drawn.map(({ key, ...line }) => (
+              <LinkLabel key={key} {...line} />
+            ))}
+          </g>
           {nodes.map((node) => {
             const point = at(node.name);
             return (
@@ -254,14 +274,17 @@ export function NetworkPicture(picture: Picture) {
               )
             );
           })}
-          {nodes.map((node) => {
-            const point = at(node.name);
-            const badges = badgesOf(
-              functions.filter((fn) => fn.node === node.name),
-              stream ? null : tree,
-            );
-            return point && <Badges key={node.name} badges={badges} at={point} below={point.y >= height / 2 - 1} />;
-          })}
+          {/* biome-ignore lint/a11y/noAriaHiddenOnFocusable: a g takes no focus; the tables have it in words */}
+          <g aria-hidden="true">
+            {nodes.map((node) => {
+              const point = at(node.name);
+              const badges = badgesOf(
+                functions.filter((fn) => fn.node === node.name),
+                stream ? null : tree,
+              );
+              return point && <Badges key={node.name} badges={badges} at={point} below={point.y >= height / 2 - 1} />;
+            })}
+          </g>
         </svg>
       )}
     </div>

@@ -1,5 +1,6 @@
 // The rules of one switch in the order of its tables, each with an explanation.
 
+import { useEffect, useRef } from 'react';
 import { t } from '../i18n/t';
 import { api } from '../kit/portal';
 import type { ChangeKind, Rule } from '../kit/types';
@@ -59,11 +60,28 @@ export function RuleLine({ rule }: { rule: Rule }) {
   );
 }
 
-export function Rules({ node, connected }: { node: string; connected: boolean }) {
+interface RulesProps {
+  node: string;
+  connected: boolean;
+  /** Whether the rules were opened by keys, which go on there. */
+  takesFocus: boolean;
+  onClose: () => void;
+}
+
+export function Rules({ node, connected, takesFocus, onClose }: RulesProps) {
+  const section = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (takesFocus) section.current?.focus();
+  }, [takesFocus]);
   const { data, error, refresh } = useLive(`rules ${node}`, () => api.rules(node), KINDS, POLL_MS);
   return (
-    <section className="panel rules" aria-label={t('rules.of', { node })}>
-      <h2>{t('rules.heading', { node })}</h2>
+    <section ref={section} className="panel rules" aria-label={t('rules.of', { node })} tabIndex={-1}>
+      <div className="row">
+        <h2>{t('rules.heading', { node })}</h2>
+        <button type="button" className="button button-small" onClick={onClose}>
+          {t('common.close')}
+        </button>
+      </div>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {data === null && error === null && <Loading what={t('rules.loading')} />}
       {data?.length === 0 && <p className="quiet">{connected ? t('rules.none') : t('rules.notConnected')}</p>}

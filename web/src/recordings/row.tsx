@@ -1,6 +1,6 @@
 // One recording: its name, what there is of it, and what can be done with it.
 
-import { useId, useState } from 'react';
+import { useEffect, useId, useRef, useState } from 'react';
 import type { PlainKey } from '../i18n/catalogue';
 import { t } from '../i18n/t';
 
@@ -26,6 +26,10 @@ function Rename({ recording, onDone }: { recording: Recording; onDone: () => voi
   const id = useId();
   const [name, setName] = useState(recording.name);
   const { busy, error, run } = useAction();
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    input.current?.select();
+  }, []);
   return (
     <form
       className="row row-start field"
@@ -39,6 +43,7 @@ function Rename({ recording, onDone }: { recording: Recording; onDone: () => voi
     >
       <label htmlFor={id}>{t('common.name')}</label>
       <input
+        ref={input}
         id={id}
         value={name}
         maxLength={200}
@@ -89,6 +94,7 @@ export function RecordingRow({ recording, onChange }: { recording: Recording; on
   const [panel, setPanel] = useState<Panel>(null);
   const [replay, setReplay] = useState<Replay | null>(null);
   const [asking, setAsking] = useState(false);
+  const rename = useRef<HTMLButtonElement>(null);
   const { busy, error, run } = useAction();
   const has = recording.duration_s > 0;
   const toggle = (one: Panel): void => {
@@ -112,6 +118,7 @@ export function RecordingRow({ recording, onChange }: { recording: Recording; on
   };
   const button = (label: string, onClick: () => void, pressed?: boolean, kind = '') => (
     <button
+      ref={label === t('recording.rename') ? rename : undefined}
       type="button"
       className={`button button-small ${kind}`}
       disabled={busy}
@@ -169,12 +176,13 @@ export function RecordingRow({ recording, onChange }: { recording: Recording; on
           <Files replay={replay} />
         </>
       )}
-      {panel === 'share' && <Shares recordingId={recording.id} />}
+      {panel === 'share' && <Shares recordingId={recording.id} name={recording.name} />}
       {panel === 'rename' && (
         <Rename
           recording={recording}
           onDone={() => {
             setPanel(null);
+            rename.current?.focus();
             onChange();
           }}
         />

@@ -1,6 +1,6 @@
 // Links to a recording for people without an account.
 
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { t } from '../i18n/t';
 
 import { formatDateTime } from '../kit/format';
@@ -17,11 +17,15 @@ const LENGTHS = [
   { seconds: 365 * DAY_S, key: 'lead.years', count: 1 },
 ] as const;
 
-export function Shares({ recordingId }: { recordingId: string }) {
+export function Shares({ recordingId, name }: { recordingId: string; name: string }) {
   const { data, error, refresh } = useLive(`shares ${recordingId}`, () => api.shares(recordingId), [], POLL_MS);
   const [seconds, setSeconds] = useState<number>(LENGTHS[1].seconds);
   const [url, setUrl] = useState<string | null>(null);
   const action = useAction();
+  const section = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (url !== null) section.current?.querySelector('input')?.focus();
+  }, [url]);
   const act = (what: () => Promise<void>): void => {
     void action.run(async () => {
       await what();
@@ -29,7 +33,7 @@ export function Shares({ recordingId }: { recordingId: string }) {
     });
   };
   return (
-    <div className="stack">
+    <section ref={section} className="stack" aria-label={t('shares.of', { name })}>
       <p className="quiet">{t('shares.about')}</p>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {action.error && <ErrorNotice error={action.error} />}
@@ -82,6 +86,6 @@ export function Shares({ recordingId }: { recordingId: string }) {
           ))}
         </ul>
       )}
-    </div>
+    </section>
   );
 }

@@ -13,7 +13,7 @@ export function currentOf(error: ApiError | null): LiveEvent | null {
   return isStale && typeof current === 'object' ? (current as LiveEvent) : null;
 }
 
-type Shown = Exclude<keyof Draft, 'opened'>;
+type Shown = Exclude<keyof Draft, 'opened' | 'lastStart'>;
 
 const NAMES: readonly [Shown, PlainKey][] = [
   ['title', 'field.title'],

@@ -177,6 +177,12 @@ describe('a draft', () => {
     expect(problemOf({ ...emptyDraft(now), title: 'Derby', ...part })).toBe(problem);
   });
 
+  test('a start that is typed over is none in between, and moves the end all the same', () => {
+    const draft = emptyDraft(Date.parse('2030-12-01T10:00:00Z'), 'UTC');
+    const typed = ['', '2030-06-01T10:00', '', '2030-06-10T10:00'].reduce(withStart, draft);
+    expect([typed.starts, typed.ends]).toEqual(['2030-06-10T10:00', '2030-06-10T11:00']);
+  });
+
   test('half a start keeps the end', () => {
     const draft = emptyDraft(now);
     expect(withStart(draft, '')).toEqual({ ...draft, starts: '' });

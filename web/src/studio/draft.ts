@@ -18,6 +18,8 @@ export interface Draft {
   visibility: Visibility;
   /** A new pass phrase; empty leaves the one of before. */
   passPhrase: string;
+  /** The last start that was a time: one that is typed over is none in between. */
+  lastStart: string;
   /** The times of the event that the form was opened with: clocks that go back show two moments as one value. */
   opened: Pick<LiveEvent, 'starts_at' | 'ends_at'> | null;
 }
@@ -36,13 +38,14 @@ export function emptyDraft(nowMs: number, timeZone: string = ownZone()): Draft {
   // An hour later by the clock: where clocks go back, an hour later they may show the same time again.
   const times = { starts, ends: laterInput(starts, HOUR_MS) ?? starts, timeZone };
   const content = { title: '', description: '', ...times, vp8: false };
-  return { ...content, visibility: 'public', passPhrase: '', opened: null };
+  return { ...content, visibility: 'public', passPhrase: '', lastStart: starts, opened: null };
 }
 
 export function draftOf(event: Content): Draft {
   const { title, description, vp8, visibility, starts_at, ends_at, time_zone: timeZone } = event;
   const local = (iso: string): string => toZonedInput(Date.parse(iso), timeZone);
-  const times = { starts: local(starts_at), ends: local(ends_at), timeZone, opened: { starts_at, ends_at } };
+  const starts = local(starts_at);
+  const times = { starts, ends: local(ends_at), timeZone, lastStart: starts, opened: { starts_at, ends_at } };
   return { title, description, ...times, vp8, visibility, passPhrase: '' };
 }
 
@@ -94,9 +97,10 @@ export function problemOf(draft: Draft, before: Visibility | null = null): strin
  * two then, the event stays as long as it was.
  */
 export function withStart(draft: Draft, starts: string): Draft {
-  const ends = laterInput(draft.ends, Date.parse(`${starts}Z`) - Date.parse(`${draft.starts}Z`));
-  const moved = { ...draft, starts, ends: ends ?? draft.ends };
-  const [before, after] = [timesOf(draft), timesOf(moved)];
+  const ends = laterInput(draft.ends, Date.parse(`${starts}Z`) - Date.parse(`${draft.lastStart}Z`));
+  if (ends === null) return { ...draft, starts };
+  const moved = { ...draft, starts, ends, lastStart: starts };
+  const [before, after] = [timesOf({ ...draft, starts: draft.lastStart }), timesOf(moved)];
   if (before.starts === null || before.ends === null || after.starts === null || after.ends === null) return moved;
   if (before.ends <= before.starts || after.ends > after.starts) return moved;
   return { ...moved, ends: toZonedInput(after.starts + before.ends - before.starts, draft.timeZone) };

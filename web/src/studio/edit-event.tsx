@@ -27,9 +27,8 @@ export function EditEvent({ event, onDone, onClose }: EditEventProps) {
   const [following, setFollowing] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
   const { busy, error, run, clear } = useAction();
-  useEffect(() => {
-    form.current?.querySelector('input')?.focus();
-  }, []);
+  const begin = (): void => form.current?.querySelector('input')?.focus();
+  useEffect(begin, []);
 
   const submit = (): void => {
     const found = problemOf(draft, base.visibility);
@@ -68,10 +67,12 @@ export function EditEvent({ event, onDone, onClose }: EditEventProps) {
             setBase(current);
             setDraft(draftOf(current));
             clear();
+            begin();
           }}
           onKeep={() => {
             setBase(current);
             clear();
+            begin();
           }}
         />
       )}

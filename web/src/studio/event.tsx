@@ -1,6 +1,6 @@
 // One event for its provider: the state of the stream, where to send it, and publishing from the browser.
 
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import type { PlainKey } from '../i18n/catalogue';
 import { t } from '../i18n/t';
 
@@ -165,6 +165,13 @@ function EventPage({ me, eventId }: { me: Me; eventId: string }) {
     refresh,
   } = useLive(`event ${eventId}`, () => api.event(eventId), ['event', 'session'], POLL_MS);
   const [editing, setEditing] = useState(false);
+  const edit = useRef<HTMLButtonElement>(null);
+  const wasEditing = useRef(false);
+  // Who closes the form goes on where it was opened.
+  useEffect(() => {
+    if (wasEditing.current && !editing) edit.current?.focus();
+    wasEditing.current = editing;
+  }, [editing]);
   useTitle(event?.title ?? t('nav.studio'));
   if (!event) {
     return error ? (
@@ -204,6 +211,7 @@ function EventPage({ me, eventId }: { me: Me; eventId: string }) {
           </Link>
           {!over && !editing && (
             <button
+              ref={edit}
               type="button"
               className="button"
               onClick={() => {

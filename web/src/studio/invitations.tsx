@@ -1,6 +1,6 @@
 // The accounts that may watch an event by invitation: its provider adds and removes names.
 
-import { useId, useState } from 'react';
+import { useId, useRef, useState } from 'react';
 import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
@@ -26,6 +26,7 @@ export function Invitations({ eventId }: { eventId: string }) {
   const { data, error, refresh } = useLive(`invitations ${eventId}`, () => api.invitations(eventId), [], POLL_MS);
   const [typed, setTyped] = useState('');
   const action = useAction();
+  const field = useRef<HTMLTextAreaElement>(null);
   const save = (usernames: string[]): void => {
     void action.run(async () => {
       await api.invite(eventId, usernames);
@@ -67,11 +68,14 @@ export function Invitations({ eventId }: { eventId: string }) {
           submitted.preventDefault();
           const added = namesIn(typed);
           if (added.length > 0) save([...new Set([...names, ...added])]);
+          // The button is disabled next, and the field is there for the next name.
+          field.current?.focus();
         }}
       >
         <div className="field">
           <label htmlFor={`${id}n`}>{t('invite.names')}</label>
           <textarea
+            ref={field}
             id={`${id}n`}
             rows={2}
             spellCheck={false}

@@ -129,6 +129,8 @@ export function Team({ me, provider, name }: TeamProps) {
           className="stack"
           onSubmit={(submitted) => {
             submitted.preventDefault();
+            // The button is disabled next, and the field is there for the next name.
+            submitted.currentTarget.querySelector('input')?.focus();
             change(async () => {
               await api.putMember(provider, added.trim().toLowerCase(), role);
               setAdded('');
