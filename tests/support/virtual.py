@@ -19,6 +19,8 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _GRACE_S = 0.001
+_OWN_FILES = 1
+"""The pipe by which threads wake the loop."""
 _REAL_WAIT_S = 30.0
 
 
@@ -59,7 +61,8 @@ class _VirtualSelector(selectors.DefaultSelector):
             return super().select(0)
         if self._loop.busy or timeout is None:
             return super().select(_REAL_WAIT_S)
-        ready = super().select(_GRACE_S)
+        # Where no socket is open, nobody from outside can wake the loop: a wait would be idle.
+        ready = super().select(_GRACE_S if len(self.get_map()) > _OWN_FILES else 0)
         if not ready:
             self._loop.now_s += timeout
         return ready
