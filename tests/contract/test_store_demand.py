@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from support.clocks import SetClock
+from support.passwords import SharedHashes
 from umbel.catalogue.demand import service as sources
 from umbel.catalogue.model import Event, EventDraft, EventEvent, UserRole
 from umbel.catalogue.reservations.model import Purpose
@@ -25,7 +26,7 @@ def clock() -> SetClock:
 
 @pytest.fixture
 async def catalogue(database: Database, clock: SetClock) -> Catalogue:
-    made = Catalogue(database, clock)
+    made = Catalogue(database, clock, passwords=SharedHashes(PASSWORD))
     for name in USERS:
         await made.add_user(name, PASSWORD, UserRole.VIEWER)
     return made

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from support.clocks import SetClock
+from support.passwords import SharedHashes
 from umbel.catalogue.model import (
     Event,
     EventDraft,
@@ -38,7 +39,7 @@ def clock() -> SetClock:
 
 @pytest.fixture
 async def catalogue(database: Database, clock: SetClock) -> Catalogue:
-    made = Catalogue(database, clock)
+    made = Catalogue(database, clock, passwords=SharedHashes(PASSWORD))
     for name in ("ann", "bob"):
         await made.add_user(name, PASSWORD, UserRole.VIEWER)
     return made

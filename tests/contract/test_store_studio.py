@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from support.clocks import SetClock
+from support.passwords import SharedHashes
 from umbel.catalogue.model import (
     Event,
     EventDraft,
@@ -31,7 +32,7 @@ WEEKLY = Repeat(every=1, unit=Every.WEEK, count=3)
 
 @pytest.fixture
 async def catalogue(database: Database) -> Catalogue:
-    made = Catalogue(database, SetClock(NOW_S))
+    made = Catalogue(database, SetClock(NOW_S), passwords=SharedHashes("a long password"))
     provider = await made.ensure_provider("City", "pe1")
     await made.add_user("city", "a long password", UserRole.PROVIDER, provider.id)
     await made.add_user("ann", "a long password", UserRole.VIEWER)

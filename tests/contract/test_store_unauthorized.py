@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from support.clocks import SetClock
+from support.passwords import SharedHashes
 from umbel.catalogue.model import Event, EventDraft, EventPatch, UserRole, Visibility
 from umbel.catalogue.service import Catalogue
 from umbel.catalogue.visibility.model import Watcher, WatchRight
@@ -22,7 +23,7 @@ NOW_S = 1_803_000_000.0
 
 @pytest.fixture
 async def catalogue(database: Database) -> Catalogue:
-    made = Catalogue(database, SetClock(NOW_S))
+    made = Catalogue(database, SetClock(NOW_S), passwords=SharedHashes(PASSWORD))
     city = await made.ensure_provider("City", "pe1")
     club = await made.ensure_provider("Club", "pe2")
     for name in ("ann", "bob"):

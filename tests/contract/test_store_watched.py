@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.clocks import SetClock
+from support.passwords import SharedHashes
 from umbel.catalogue.model import Event, EventDraft, EventPatch, UserRole, Visibility
 from umbel.catalogue.service import Catalogue
 from umbel.catalogue.watched import service
@@ -24,7 +25,7 @@ def clock() -> SetClock:
 
 @pytest.fixture
 async def catalogue(database: Database, clock: SetClock) -> Catalogue:
-    made = Catalogue(database, clock)
+    made = Catalogue(database, clock, passwords=SharedHashes(PASSWORD))
     for name in ("ann", "bob"):
         await made.add_user(name, PASSWORD, UserRole.VIEWER)
     return made

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from support import recorded
 from support.clocks import SetClock
+from support.passwords import SharedHashes
 from support.recorded import Reel, Studio
 from support.stored import repository
 from umbel.catalogue.model import Event, EventDraft, EventEvent, UserRole
@@ -61,7 +62,7 @@ class RecordedEvent:
 
 async def place_of(database: Database, clock: SetClock) -> RecordedEvent:
     """The event is scheduled; ann and bob have accounts."""
-    catalogue = Catalogue(database, clock)
+    catalogue = Catalogue(database, clock, passwords=SharedHashes(PASSWORD))
     for name in ("ann", "bob"):
         await catalogue.add_user(name, PASSWORD, UserRole.VIEWER)
     provider = await catalogue.add_provider("City", "pe1")

@@ -1,6 +1,7 @@
 """One instance's reminders over fakes, events that are reserved, and a browser's keys."""
 
 from support.clocks import SetClock
+from support.passwords import SharedHashes
 from umbel.catalogue.choices.model import Channel
 from umbel.catalogue.model import Event, EventDraft, UserRole
 from umbel.catalogue.reservations.model import Purpose
@@ -25,7 +26,7 @@ AUTH = push_encryption.encode(b"0123456789abcdef")
 
 async def people(database: Database, clock: SetClock) -> Catalogue:
     """Ann and Bob with an address, Eve without."""
-    made = Catalogue(database, clock)
+    made = Catalogue(database, clock, passwords=SharedHashes(PASSWORD))
     for name in ("ann", "bob", "eve"):
         await made.add_user(name, PASSWORD, UserRole.VIEWER)
         if name != "eve":
