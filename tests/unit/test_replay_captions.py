@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.catalogue.captions.model import Caption
+from umbel.media.hls import webvtt
+from umbel.media.hls.webvtt import Shown
 from umbel.recordings import captions, subtitles
-from umbel.recordings.captions import Shown
 from umbel.recordings.model import Segment
 
 ZERO_S = 1_803_000_000.0
@@ -69,7 +70,7 @@ def test_segments_of_before_are_placed_by_the_control_plane_s_clock() -> None:
 
 
 def test_a_text_track() -> None:
-    text = captions.vtt(
+    text = webvtt.document(
         [
             Shown(text="Good --> evening", start_s=0, end_s=59.9996),
             Shown(text="<b>a & b</b>\n\nNOTE x", start_s=3_600.5, end_s=360_000),
@@ -80,7 +81,7 @@ def test_a_text_track() -> None:
         "00:00:00.000 --> 00:01:00.000\nGood --&gt; evening\n\n"
         "01:00:00.500 --> 100:00:00.000\n&lt;b&gt;a &amp; b&lt;/b&gt; NOTE x\n"
     )
-    assert captions.vtt([]) == "WEBVTT\n"
+    assert webvtt.document([]) == "WEBVTT\n"
 
 
 def test_a_piece_says_where_it_is_on_its_segment_s_timeline() -> None:
@@ -118,7 +119,7 @@ def test_the_playlists_name_pictures_and_subtitles() -> None:
 @given(st.lists(st.tuples(st.text(), st.floats(-1, 1e7), st.floats(0, 1e4))))
 def test_any_text_stays_in_its_block(said: list[tuple[str, float, float]]) -> None:
     shown = [Shown(text=t, start_s=a, end_s=a + d) for t, a, d in said]
-    blocks = captions.vtt(shown)[:-1].split("\n\n")
+    blocks = webvtt.document(shown)[:-1].split("\n\n")
     assert blocks[0] == "WEBVTT"
     assert len(blocks) == sum(bool(text.strip()) for text, _, _ in said) + 1
     for block in blocks[1:]:

@@ -1,10 +1,11 @@
 """Captions on the timeline of what somebody may play."""
 
 from umbel.catalogue.captions.model import Caption
+from umbel.media.hls import webvtt
+from umbel.media.hls.webvtt import Shown
 from umbel.media.replay.pieces import NoSuchPiece
 from umbel.portal.ports import System
 from umbel.recordings import captions, subtitles
-from umbel.recordings.captions import Shown
 from umbel.recordings.indexes import Index
 from umbel.recordings.model import Extent, NoReplay, NothingRecorded
 
@@ -19,7 +20,7 @@ async def of(system: System, index: Index) -> list[Shown]:
 
 async def vtt(system: System, extent: Extent) -> str:
     """It as WebVTT. Raises NoSuchRecording, NothingRecorded."""
-    return captions.vtt(await of(system, await system.recordings.index(extent)))
+    return webvtt.document(await of(system, await system.recordings.index(extent)))
 
 
 async def piece(system: System, extent: Extent, number: int) -> str:

@@ -1,27 +1,19 @@
-"""What was said, on the timeline of a recording, as WebVTT. Pure.
+"""What was said, on the timeline of a recording. Pure.
 
 In: the segments of a range, and captions on the stream's clock. Out: captions in seconds from the
-range's beginning; text tracks. What is said is a stranger's text: no markup comes through.
+range's beginning. Neighbours: media/hls/webvtt.py writes them, subtitles.py cuts them for HLS.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from umbel.catalogue.captions.model import Caption
+from umbel.media.hls.webvtt import Shown
 from umbel.recordings.model import Segment
 
 _SHORTEST_S = 0.1
 # A segment that follows on, though clocks may have moved a little.
 _TOGETHER_S = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A text, and from when until when it is shown: seconds of the recording."""
-
-    text: str
-    start_s: float
-    end_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +52,6 @@ def wall_of(one: Segment) -> float:
     return one.wall_s or one.began_s
 
 
-def vtt(captions: Iterable[Shown], head: str = "") -> str:
-    """A WebVTT file; `head` is a line of its header."""
-    blocks = [
-        f"{time(one.start_s)} --> {time(one.end_s)}\n{_escaped(one.text)}"
-        for one in captions
-        if one.text.strip()
-    ]
-    return "\n\n".join([f"WEBVTT\n{head}" if head else "WEBVTT", *blocks]) + "\n"
-
-
 def _runs(segments: Sequence[Segment]) -> list[_Run]:
     runs: list[_Run] = []
     for one in segments:
@@ -81,17 +63,3 @@ def _runs(segments: Sequence[Segment]) -> list[_Run]:
         else:
             runs.append(_Run(wall_s=wall_s, duration_s=one.duration_s, position_s=position_s))
     return runs
-
-
-def time(at_s: float) -> str:
-    """As WebVTT writes it."""
-    whole_ms = max(0, round(at_s * 1000))
-    minutes, ms = divmod(whole_ms, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02d}:{minutes:02d}:{ms // 1000:02d}.{ms % 1000:03d}"
-
-
-def _escaped(text: str) -> str:
-    """On one line, and never markup, a time, or the end of its cue."""
-    line = " ".join(text.split())
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -8,14 +8,13 @@ says where it is on the segment's own timeline.
 import math
 from collections.abc import Iterable, Sequence
 
-from umbel.recordings import captions, playlists
-from umbel.recordings.captions import Shown
+from umbel.media.hls import webvtt
+from umbel.media.hls.webvtt import Shown
+from umbel.recordings import playlists
 from umbel.recordings.model import Segment
 
 MULTIVARIANT, SUBTITLES = "index.m3u8", "captions.m3u8"
 _VERSION = 7
-_MPEG_TS_HZ = 90_000
-_MPEG_TS_WRAP = 1 << 33
 
 
 def multivariant(segments: Sequence[Segment]) -> str:
@@ -48,18 +47,4 @@ def playlist(segments: Sequence[Segment], *, is_growing: bool) -> str:
 def piece(segments: Sequence[Segment], one: Segment, shown: Iterable[Shown]) -> str:
     """The captions of one of the segments. One that goes on in the next is in both."""
     begins_s = one.position_s - segments[0].position_s
-    ends_s = begins_s + one.duration_s
-    own = [
-        Shown(text=cue.text, start_s=cue.start_s - begins_s, end_s=cue.end_s - begins_s)
-        for cue in shown
-        if cue.start_s < ends_s and cue.end_s > begins_s
-    ]
-    # Times are never negative: the piece's clock begins with the first of its captions.
-    early_s = max(0.0, -min((cue.start_s for cue in own), default=0.0))
-    moved = [
-        Shown(text=cue.text, start_s=cue.start_s + early_s, end_s=cue.end_s + early_s)
-        for cue in own
-    ]
-    at = round(one.base_s * _MPEG_TS_HZ) % _MPEG_TS_WRAP
-    head = f"X-TIMESTAMP-MAP=MPEGTS:{at},LOCAL:{captions.time(early_s)}"
-    return captions.vtt(moved, head)
+    return webvtt.piece(shown, begins_s, one.duration_s, one.base_s)
