@@ -17,7 +17,8 @@ async def test_an_anonymous_viewer_gets_a_place(here: World) -> None:
     )
     assert answer.status_code == 201
     body = answer.json()
-    assert set(body) == {"id", "quality", "edge", "whep", "hls", "token", "expires_at"}
+    names = {"id", "quality", "edge", "whep", "hls", "hls_subtitled", "token", "expires_at"}
+    assert set(body) == names
     assert (body["edge"], body["quality"]) == ("pe4", "source")
     assert body["whep"] == f"http://{NODES['pe4']}:8080/whep/{event.id}"
     claims = here.system.verifier.verify(body["token"], VIEWER, now_s=here.system.clock.now_s())

@@ -289,7 +289,7 @@ async def test_a_recipe_in_one_transaction(bench: Bench) -> None:
     assert info["stream"] == "ev1"
     assert info["port"] > 0
     assert info["hops"] == [{"address": "127.0.0.9", "port": 5004}]
-    assert {url["protocol"] for url in info["urls"]} == {"whep", "hls"}
+    assert {url["protocol"] for url in info["urls"]} == {"whep", "hls", "hls_subtitled"}
     check.check_value(SCHEMA, "StreamInfo", info, "info")
 
 

@@ -62,11 +62,13 @@ def attributes(text: str) -> dict[str, str]:
 
 def variants(text: str) -> list[tuple[str, dict[str, str]]]:
     """URI and attributes of each variant of a multivariant playlist, held to RFC 8216bis: groups
-    that are named exist, their names differ, and each group has one rendition by default."""
+    that are named exist, their names differ, and each group of sound has one rendition by
+    default."""
     lines = text.splitlines()
     assert lines[0] == "#EXTM3U"
     found: list[tuple[str, dict[str, str]]] = []
     groups: dict[str, list[dict[str, str]]] = {}
+    texts = subtitles(text)
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         tag, _, value = line.partition(":")
         if tag == "#EXT-X-STREAM-INF":
@@ -74,6 +76,8 @@ def variants(text: str) -> list[tuple[str, dict[str, str]]]:
             found.append((following, attributes(value)))
         elif tag == "#EXT-X-MEDIA":
             rendition = attributes(value)
+            if rendition["TYPE"] == "SUBTITLES":
+                continue
             assert rendition["TYPE"] == "AUDIO"
             groups.setdefault(rendition["GROUP-ID"], []).append(rendition)
     for group in groups.values():
@@ -82,15 +86,29 @@ def variants(text: str) -> list[tuple[str, dict[str, str]]]:
         assert all(r["AUTOSELECT"] == "YES" for r in group if r["DEFAULT"] == "YES")
     # RFC 8216bis 4.4.6.2.2: all variants have the attribute, or none.
     assert {told.get("AUDIO", "") for _, told in found} == (set(groups) or {""})
+    assert {told.get("SUBTITLES", "") for _, told in found} == (set(texts) or {""})
     assert len({uri for uri, _ in found}) == len(found)
     for _, told in found:
         assert int(told["AVERAGE-BANDWIDTH"]) <= int(told["BANDWIDTH"])
     return found
 
 
+def subtitles(text: str) -> dict[str, dict[str, str]]:
+    """The subtitles of a multivariant playlist, by group; each group has one."""
+    found: dict[str, dict[str, str]] = {}
+    for line in text.splitlines():
+        tag, _, value = line.partition(":")
+        if tag == "#EXT-X-MEDIA" and (told := attributes(value))["TYPE"] == "SUBTITLES":
+            assert told["GROUP-ID"] not in found
+            assert told["URI"]
+            found[told["GROUP-ID"]] = told
+    return found
+
+
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, *, has_maps: bool = True, least_version: int = 9) -> None:
         self.view = PlaylistView()
+        self.has_maps, self.least_version = has_maps, least_version
         self.map_uri = ""
         self.open: SegmentView | None = None
         self.discontinuity = False
@@ -111,7 +129,7 @@ class _Reader:
 
     def tag_ext_x_version(self, value: str) -> None:
         self.once("version")
-        assert int(value) >= 9
+        assert int(value) >= self.least_version
 
     def tag_ext_x_targetduration(self, value: str) -> None:
         self.once("target")
@@ -143,11 +161,11 @@ class _Reader:
         self.discontinuity = True
 
     def tag_ext_x_map(self, value: str) -> None:
-        assert self.open is None
+        assert self.open is None and self.has_maps
         self.map_uri = attributes(value)["URI"]
 
     def tag_ext_x_program_date_time(self, value: str) -> None:
-        assert self.open is None and self.map_uri
+        assert self.open is None and bool(self.map_uri) is self.has_maps
         self.open = SegmentView(self.map_uri, datetime.fromisoformat(value), self.discontinuity)
         self.discontinuity = False
         self.view.segments.append(self.open)
@@ -182,6 +200,24 @@ def parse(text: str) -> PlaylistView:
         reader.line(line)
     check(reader.view)
     return reader.view
+
+
+def parse_late(text: str, *, captions: bool = False) -> PlaylistView:
+    """A playlist of whole segments alone, of pictures or of captions, as `parse` reads others."""
+    first, *lines = text.splitlines()
+    assert first == "#EXTM3U"
+    assert text.endswith("\n")
+    reader = _Reader(has_maps=not captions, least_version=6)
+    for line in lines:
+        reader.line(line)
+    view = reader.view
+    assert view.target_s and view.segments and not view.control and not view.hint
+    assert view.whole == view.segments
+    for segment in view.whole:
+        assert not segment.parts
+        assert segment.duration_s > 0
+        assert int(segment.duration_s + 0.5) <= view.target_s
+    return view
 
 
 def check(view: PlaylistView) -> None:

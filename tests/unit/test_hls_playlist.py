@@ -27,6 +27,7 @@ class Origin:
     def __init__(self, first_number: int = 0) -> None:
         self.muxer, self.window = Muxer(), Window(first_number)
         self.versions: list[PlaylistView] = []
+        self.now_s = START_S
 
     @property
     def target_s(self) -> int:
@@ -34,14 +35,15 @@ class Origin:
 
     def feed(self, timed: list[tuple[float, bytes]]) -> "Origin":
         for at_s, data in timed:
-            self.add(self.muxer.packets([data], START_S + at_s))
+            self.now_s = START_S + at_s
+            self.add(self.muxer.packets([data], self.now_s))
         return self
 
     def add(self, events: list[Part | SegmentEnd]) -> None:
         for event in events:
             opens = event.opens if isinstance(event, Part) else None
             wall_s = WALL_S + opens.at_s - START_S if opens else 0.0
-            self.window.add(event, wall_s=wall_s, target_s=self.target_s)
+            self.window.add(event, wall_s=wall_s, target_s=self.target_s, now_s=self.now_s)
         if events and self.window.closed:
             self.view()
 

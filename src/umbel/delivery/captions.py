@@ -1,27 +1,41 @@
-"""What is said in live events: read of acquirers and kept.
+"""What is said in live events: read of acquirers, kept, and given to edges.
 
-In: events on air that have captions. Out: rows of the catalogue. An acquirer is asked once in
-READ_S seconds, by the instance that holds the event's lease. What was read twice is kept once: the
-newest row says where to go on.
+In: events on air that have captions. Out: rows of the catalogue; what was said lately, at the edges
+that serve the event by HLS now. An acquirer is asked once in READ_S seconds, by the instance that
+holds the event's lease. What was read twice is kept once: the newest row says where to go on. Edges
+are told all again each time, so that one that is new, or started again, needs nothing else.
 """
 
+import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from umbel.catalogue.captions.model import Heard
+from umbel.catalogue.captions.model import Caption, Heard
 from umbel.catalogue.service import Catalogue
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.store import DeliveryStore
+from umbel.delivery.trees import renditions
 from umbel.kit.controller import Controller
 from umbel.kit.errors import UmbelError
 from umbel.kit.leases import Leases
-from umbel.media.model import CueBatch, WantedCues
+from umbel.media.model import (
+    MOST_CUES_SENT,
+    CaptionTrack,
+    CueBatch,
+    NumberedCue,
+    StreamRole,
+    WantedCues,
+)
 
 log = structlog.get_logger(__name__)
 
 READ_S = 1.0
 LEASE_S = 20.0
+GIVEN_S = 60.0
+"""Of what was said last: longer than edges keep pictures."""
+_GIVE_S = 1.0
 _LOOK_S = 1.0
 _KEY = "captions"
 
@@ -61,6 +75,7 @@ class CaptionReader:
             return None
         if await self.leases.acquire(f"captions:{event_id}"[:64]):
             await self.read(event_id, language)
+            await self.give(event_id, language)
         return READ_S
 
     async def read(self, event_id: str, language: str) -> None:
@@ -89,9 +104,46 @@ class CaptionReader:
         await captions.add(event_id, heard)
         await captions.note_problem(event_id, batch.problem)
 
+    async def give(self, event_id: str, language: str) -> None:
+        """Tell edges with viewers over HLS what was said lately. One that does not answer is told
+        the next time."""
+        edges = list(self._edges(event_id))
+        if edges:
+            track = track_of(language, await self.catalogue.captions.after(event_id, None))
+            await asyncio.gather(*(self._give(function, of, track) for function, of in edges))
+
+    def _edges(self, event_id: str) -> Iterator[tuple[str, str]]:
+        """Functions, each with a stream of the event."""
+        for function, states in self.collector.streams.items():
+            for stream, state in states.items():
+                is_edge = state.role is StreamRole.EDGE and state.hls_viewers
+                if is_edge and renditions.event_of(stream) == event_id:
+                    yield function, stream
+
+    async def _give(self, function: str, stream: str, track: CaptionTrack) -> None:
+        try:
+            async with asyncio.timeout(_GIVE_S):
+                server = self.collector.server(function)
+                await self.collector.media.put_captions(server, stream, track)
+        except (UmbelError, TimeoutError) as error:
+            log.info("captions not given", function=function, stream=stream, reason=str(error))
+
     async def _batch(self, event_id: str, wanted: WantedCues) -> CueBatch | None:
         root = (await self.store.tree(event_id)).root
         if root is None:
             return None
         server = self.collector.server(root.function)
         return await self.collector.media.read_cues(server, event_id, wanted)
+
+
+def track_of(language: str, captions: Sequence[Caption]) -> CaptionTrack:
+    """What was said in the GIVEN_S before the end of the last caption."""
+    since_s = max((one.end_s for one in captions), default=0.0) - GIVEN_S
+    lately = [one for one in captions if one.end_s > since_s][-MOST_CUES_SENT:]
+    return CaptionTrack(
+        language=language,
+        cues=tuple(
+            NumberedCue(number=one.number, text=one.text, start_s=one.start_s, end_s=one.end_s)
+            for one in lately
+        ),
+    )

@@ -7,6 +7,7 @@ sessions are a stream's: the event's id names its source, `renditions` the small
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self
 
 from umbel.catalogue.visibility.model import WatchRight
 from umbel.compute.model import DEFAULT_POOL, HostUsage, NodeKind, NodeState, Resources
@@ -84,13 +85,28 @@ class Session:
 class Ticket:
     """What a viewer gets: where to watch and the token that opens it.
 
-    The `hls` URL carries the token already, because players cannot add a header. VP8 has none.
+    The URLs of HLS carry the token already, because players cannot add a header. VP8 has none.
+    `hls_subtitled` is later, and has captions where the event has some.
     """
 
     session: Session
     whep: str
     hls: str | None
+    hls_subtitled: str | None
     token: str
+
+    @classmethod
+    def of(cls, session: Session, urls: Mapping[str, str], token: str) -> Self:
+        """With the edge's URLs by protocol."""
+        opened = {name: f"{url}?token={token}" for name, url in urls.items()}
+        return cls(
+            session=session,
+            whep=urls["whep"],
+            hls=opened.get("hls"),
+            # An edge that started before an update has none.
+            hls_subtitled=opened.get("hls_subtitled"),
+            token=token,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -204,11 +204,9 @@ class Delivery:
             await self._close(session, "closed")
         else:
             raise NotReady
-        urls = dict(state.urls)
         claims = tokens.Claims(subject=session.id, scope=stream, expires_s=session.expires_s)
         token = self.signer.sign(claims, tokens.VIEWER)
-        hls = f"{urls['hls']}?token={token}" if "hls" in urls else None
-        return Ticket(session=session, whep=urls["whep"], hls=hls, token=token)
+        return Ticket.of(session, dict(state.urls), token)
 
     async def session(self, session_id: str) -> Session:
         """The session. Raises NoSuchSession."""

@@ -187,6 +187,19 @@ class CueBatch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CaptionTrack:
+    """What was said in a stream lately, at most MOST_CUES_SENT cues, and in which language: a tag
+    such as en-US."""
+
+    language: str
+    cues: tuple[NumberedCue, ...]
+
+
+MOST_CUES_SENT = 64
+"""Of one message."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PulledSegment:
     """A whole segment of a recording: one or more fragments of MP4, which follow the initialisation
     section `map_number`. `wall_s` is when it began by the calendar, `keyframes` how many of its
@@ -239,10 +252,10 @@ class StreamState:
     """What a function does with a stream, as observed.
 
     `port` is where it takes RTP (0 for an acquirer) from `sources` (none: any host), `urls` where
-    clients reach it (`rtmp`, `srt`, `whip`, `whep`, `hls`, `record`; an acquirer's `rtp` and
-    `mpegts` are `ADDRESS:PORT` texts), `viewers` the sessions that watch now, of which
-    `hls_viewers` do so over HLS, `mbps_in` the
-    measured rate, `rtp_answer` the SDP that tells a described RTP publisher where to send.
+    clients reach it (`rtmp`, `srt`, `whip`, `whep`, `hls`, `hls_subtitled`, `record`; an acquirer's
+    `rtp` and `mpegts` are `ADDRESS:PORT` texts), `viewers` the sessions that watch now, of which
+    `hls_viewers` do so over HLS, `mbps_in` the measured rate, `rtp_answer` the SDP that tells a
+    described RTP publisher where to send.
     `flowing`: packets come in, at a transcoder come out. `pictures_requested`: how many requests
     for a key picture went to what feeds the function. `srtp_key_id`: which key protects its
     packets, empty for none. A recorder has `unpulled` whole segments; when it `is_over` there will

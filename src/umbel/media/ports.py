@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from umbel.media.model import (
+    CaptionTrack,
     CueBatch,
     Pulled,
     Server,
@@ -89,6 +90,10 @@ class Captions(Protocol):
         """What was recognised of what comes in there, at most 64 cues; None while nothing comes
         in, and where the server has no engine. Has recognition go on for half a minute. Raises
         Unavailable."""
+
+    async def put_captions(self, server: Server, stream: str, track: CaptionTrack) -> None:
+        """Give the server what was said lately, for players of HLS. Nothing where it does not
+        serve the stream. Raises Unavailable."""
 
 
 class MediaDriver(MediaPlane, Thumbnails, Captions, Protocol):

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from umbel.kit.errors import Conflict, Invalid
-from umbel.media.api.values import StreamInfo, srtp_key_to_json, targets_to_json
+from umbel.media.api.values import StreamInfo, srtp_key_to_json, targets_to_json, track_to_json
 from umbel.media.model import (
     MOST_REVOKED,
     SRTP_KEY_BYTES,
+    CaptionTrack,
     StreamRole,
     StreamSpec,
     VideoCodec,
@@ -212,6 +213,12 @@ def get_cues(info: StreamInfo, wanted: WantedCues) -> Operation | None:
     part = info.parts.get("IngestEndpoint")
     given = {"language": wanted.language, "boot": wanted.boot, "after": wanted.after}
     return None if part is None else _invoke(part, "getCues", given)
+
+
+def put_captions(info: StreamInfo, track: CaptionTrack) -> Operation | None:
+    """Give what was said to where the stream is served by HLS; None where it is not."""
+    part = info.parts.get("HlsEndpoint")
+    return None if part is None else _invoke(part, "putCaptions", track_to_json(track))
 
 
 def release(info: StreamInfo) -> Operation:

@@ -11,6 +11,7 @@ import structlog
 
 from umbel.kit.errors import Unavailable
 from umbel.media.model import (
+    CaptionTrack,
     CueBatch,
     Pulled,
     PulledSegment,
@@ -56,6 +57,10 @@ class Media:
     async def read_cues(self, server: Server, stream: str, wanted: WantedCues) -> CueBatch | None:
         """As Captions.read_cues."""
         return await self._plane.read_cues(server, stream, wanted)
+
+    async def put_captions(self, server: Server, stream: str, track: CaptionTrack) -> None:
+        """As Captions.put_captions."""
+        await self._plane.put_captions(server, stream, track)
 
     def watch(self, on_change: Callable[[str, str], None]) -> None:
         """As MediaPlane.watch."""

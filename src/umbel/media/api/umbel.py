@@ -143,10 +143,16 @@ ELEMENTS: tuple[ElementType, ...] = (
     element(
         "HlsEndpoint",
         "Endpoint",
-        "Serves a stream to viewers by low-latency HLS.",
+        "Serves a stream to viewers by low-latency HLS, and later with captions as subtitles.",
         new="mediaPipeline: MediaPipeline",
+        operations={
+            "putCaptions(language: String, cues: Cue[])": "What was said lately, at most 64 cues, "
+            "in place of what was known of it. A stream of which this was not called for 30 s has "
+            "no captions for players that come."
+        },
         readable={
             "url: String": "The playlist.",
+            "subtitledUrl: String": "The playlist with subtitles, 12 s later.",
             "viewers: String[]": "The sessions that asked for anything in the last 10 seconds.",
         },
     ),

@@ -11,6 +11,7 @@ from umbel.kit.errors import Unavailable
 from umbel.media.api import SCHEMA, check
 from umbel.media.model import (
     SRTP_KEY_BYTES,
+    CaptionTrack,
     CueBatch,
     IngestState,
     NumberedCue,
@@ -93,13 +94,9 @@ def thumbnail_to_json(thumbnail: Thumbnail) -> Json:
 
 def cues_to_json(batch: CueBatch) -> Json:
     """A CueBatch value."""
-    cues = [
-        {"number": one.number, "text": one.text, "startS": one.start_s, "endS": one.end_s}
-        for one in batch.cues
-    ]
     return {
         "boot": batch.boot,
-        "cues": cues,
+        "cues": _cues_to_json(batch.cues),
         "droppedS": batch.dropped_s,
         "problem": batch.problem,
     }
@@ -112,7 +109,7 @@ def cues_from_json(value: object) -> CueBatch | None:
     try:
         check.check_value(SCHEMA, "CueBatch", value, "getCues")
         fields = value if isinstance(value, dict) else {}
-        cues = tuple(_cue(one) for one in _list(fields["cues"]))
+        cues = cues_of(fields["cues"])
     except (ParamIllegal, KeyError, ValueError) as error:
         raise Unavailable("the media server speaks otherwise: no cues") from error
     return CueBatch(
@@ -121,6 +118,23 @@ def cues_from_json(value: object) -> CueBatch | None:
         dropped_s=_float(fields["droppedS"]),
         problem=str(fields["problem"]),
     )
+
+
+def track_to_json(track: CaptionTrack) -> Json:
+    """A CaptionTrack as `putCaptions` takes it."""
+    return {"language": track.language, "cues": _cues_to_json(track.cues)}
+
+
+def cues_of(entries: object) -> tuple[NumberedCue, ...]:
+    """Cues from Cue values that were checked."""
+    return tuple(_cue(one) for one in _list(entries))
+
+
+def _cues_to_json(cues: Iterable[NumberedCue]) -> list[Json]:
+    return [
+        {"number": one.number, "text": one.text, "startS": one.start_s, "endS": one.end_s}
+        for one in cues
+    ]
 
 
 def _cue(value: object) -> NumberedCue:

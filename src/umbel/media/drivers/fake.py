@@ -12,6 +12,8 @@ from umbel.media import roles
 from umbel.media.ingest import sdp, sources
 from umbel.media.model import (
     INGEST_PORTS,
+    MOST_CUES_SENT,
+    CaptionTrack,
     CueBatch,
     IngestState,
     NumberedCue,
@@ -30,7 +32,6 @@ _FIRST_RTP_PORT = 20_000
 _HTTP_PORT = 8080
 _RTMP_PORT = 1935
 _JPEG = b"\xff\xd8\xff"  # how every JPEG begins
-_MOST_CUES = 64  # of one answer
 _RENDITION_SHARE = 0.35  # of the source's rate: what 360 lines take where it has 720
 
 
@@ -48,6 +49,8 @@ class FakeStream:
     revoked: set[str] = field(default_factory=set)
     cues: list[NumberedCue] = field(default_factory=list)
     cues_boot: str = "first"
+    hls_viewers: tuple[str, ...] = ()
+    captions: CaptionTrack | None = None
     mbps_in: float | None = None
     """What arrives, once it was reckoned, and until something is wired or published."""
 
@@ -107,7 +110,12 @@ class FakeMedia:
             return None
         least = wanted.after if wanted.boot == found.cues_boot else 0
         cues = tuple(one for one in found.cues if one.number > least)
-        return CueBatch(boot=found.cues_boot, cues=cues[:_MOST_CUES])
+        return CueBatch(boot=found.cues_boot, cues=cues[:MOST_CUES_SENT])
+
+    async def put_captions(self, server: Server, stream: str, track: CaptionTrack) -> None:
+        found = self._reach(server).streams.get(stream)
+        if found is not None and found.spec.role is StreamRole.EDGE:
+            found.captions = track
 
     def watch(self, on_change: Callable[[str, str], None]) -> None:
         self._watchers.append(on_change)
@@ -157,6 +165,14 @@ class FakeMedia:
         """Who tries to watch now: who was revoked is refused."""
         found = self._stream(function_id, stream)
         found.viewers = tuple(s for s in sessions if s not in found.revoked)
+
+    def set_hls_viewers(self, function_id: str, stream: str, sessions: Iterable[str]) -> None:
+        """Which of the viewers use HLS."""
+        self._stream(function_id, stream).hls_viewers = tuple(sessions)
+
+    def captions(self, function_id: str, stream: str) -> CaptionTrack | None:
+        """What the function was given of what was said; None for nothing."""
+        return self._stream(function_id, stream).captions
 
     def spec(self, function_id: str, stream: str) -> StreamSpec:
         """The newest spec of the function. Raises NotFound when it does not carry the stream."""
@@ -258,6 +274,7 @@ class FakeMedia:
             urls=tuple(_urls(function.address, stream)),
             ingest=stream.ingest,
             viewers=stream.viewers,
+            hls_viewers=tuple(s for s in stream.hls_viewers if s in stream.viewers),
             mbps_in=mbps,
             mbps_out=mbps * _share(stream) * (len(spec.hops) + len(stream.viewers)),
             flowing=mbps > 0,
@@ -342,6 +359,7 @@ def _urls(address: str, stream: FakeStream) -> Iterator[tuple[str, str]]:
         yield "whep", f"{base}/whep/{name}"
         if stream.spec.codec is VideoCodec.H264:
             yield "hls", f"{base}/hls/{name}/index.m3u8"
+            yield "hls_subtitled", f"{base}/hls/{name}/subtitled.m3u8"
     if stream.spec.role is StreamRole.RECORDER:
         yield "record", f"{base}/record/{name}/segments"
 

@@ -7,6 +7,7 @@ pipelines are named by their stream, so nothing needs to be remembered here.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -16,7 +17,15 @@ from umbel.media import roles
 from umbel.media.api import values
 from umbel.media.api.values import StreamInfo
 from umbel.media.client import Channel, ChannelLost
-from umbel.media.model import CueBatch, Server, StreamSpec, StreamState, Thumbnail, WantedCues
+from umbel.media.model import (
+    CaptionTrack,
+    CueBatch,
+    Server,
+    StreamSpec,
+    StreamState,
+    Thumbnail,
+    WantedCues,
+)
 from umbel.media.rpc.faults import OperationUnknown
 from umbel.media.rpc.requester import Notification
 
@@ -77,6 +86,11 @@ class JsonRpcMedia:
         for info in await link.streams(stream):
             return await link.read_cues(info, wanted)
         return None
+
+    async def put_captions(self, server: Server, stream: str, track: CaptionTrack) -> None:
+        link = await self._link(server)
+        for info in await link.streams(stream):
+            await link.put_captions(info, track)
 
     def watch(self, on_change: OnChange) -> None:
         self._watchers.append(on_change)
@@ -149,6 +163,14 @@ class _Link:
         except OperationUnknown:
             return None  # a media server that started before an update
         return values.cues_from_json(result.get("value"))
+
+    async def put_captions(self, info: StreamInfo, track: CaptionTrack) -> None:
+        operation = roles.put_captions(info, track)
+        if operation is None:
+            return
+        channel = await self.channel()
+        with suppress(OperationUnknown):  # a media server that started before an update
+            await channel.request(operation.method, operation.params)
 
     async def thumbnail(self, info: StreamInfo) -> Thumbnail | None:
         operation = roles.get_thumbnail(info)

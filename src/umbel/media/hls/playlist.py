@@ -1,8 +1,9 @@
 """Playlists (RFC 8216bis), for low-latency players and plain ones alike.
 
 In: a window. Out: texts, and the other way the names in a request. URIs are names in the playlist's
-own folder, so a media playlist is the same for every viewer. Neighbours: window.py has the facts,
-io/hls_stream.py serves.
+own folder, so a media playlist is the same for every viewer. For players that show captions there
+are late playlists of pictures and of subtitles (decision 0202). Neighbours: window.py has the
+facts, io/hls_stream.py serves.
 """
 
 import math
@@ -17,15 +18,23 @@ from umbel.media.model import AAC_BPS
 from umbel.media.rtp.sps import parse_sps
 
 MULTIVARIANT, MEDIA, AAC = "index.m3u8", "media.m3u8", "aac.m3u8"
+SUBTITLED = "subtitled.m3u8"
+"""The multivariant playlist with subtitles."""
+CAPTION = "captions"
+"""The kind of a piece of them."""
 # What the names of a media playlist's files begin with.
 PREFIXES = {MEDIA: "", AAC: "aac-"}
+# The late playlists of a media playlist, by their own names.
+LATE = {f"{prefix}late.m3u8": name for name, prefix in PREFIXES.items()}
+CAPTIONS = {f"{prefix}captions.m3u8": name for name, prefix in PREFIXES.items()}
+MEDIA_PLAYLISTS = {*PREFIXES, *LATE, *CAPTIONS}
 
-_VERSION = 9
+_VERSION, _LATE_VERSION = 9, 7
 _PART_HOLD_BACK_S = 3 * PART_TARGET_S
 _HOLD_BACK_TARGETS = 3
 _PARTS_LISTED_TARGETS = 3
 _HEADROOM = 1.1
-_NAME = re.compile(r"(aac-)?(init|segment|part)-([0-9]{1,15})\.(?:mp4|m4s)")
+_NAME = re.compile(r"(aac-)?(init|segment|part|captions)-([0-9]{1,15})\.(?:mp4|m4s|vtt)")
 _PLAYLISTS = {prefix: name for name, prefix in PREFIXES.items()}
 _GROUPS = ((Sound.OPUS, "opus", MEDIA), (Sound.AAC, "aac", AAC))
 
@@ -45,10 +54,13 @@ def read_name(path: str) -> Name | None:
     return Name(_PLAYLISTS[found[1] or ""], found[2], int(found[3])) if found else None
 
 
-def multivariant(window: Window, folder: str = "", *, has_aac: bool = False) -> str:
+def multivariant(
+    window: Window, folder: str = "", *, has_aac: bool = False, language: str = ""
+) -> str:
     """The playlist a player opens first. The window must have a whole segment. `folder` (with its
     slash) is where the media playlists are, relative to this one. With AAC a player that knows both
-    codecs takes Opus, which is listed first; no sound is encoded for it."""
+    codecs takes Opus, which is listed first; no sound is encoded for it. With the `language` of
+    captions it names the late playlists, and subtitles that go with each."""
     closed = window.closed
     sounds = _GROUPS if has_aac and closed[-1].opening.tracks.audio is not None else _GROUPS[:1]
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}"]
@@ -60,8 +72,20 @@ def multivariant(window: Window, folder: str = "", *, has_aac: bool = False) -> 
         attributes = [*_rates(closed, sound), *_described(closed, sound)]
         if len(sounds) > 1:
             attributes.append(f'AUDIO="{group}"')
-        lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{folder}{name}"]
+        if language:
+            lines.append(_subtitles(group, language, f"{folder}{PREFIXES[name]}captions.m3u8"))
+            attributes.append(f'SUBTITLES="{group}-captions"')
+        uri = f"{PREFIXES[name]}late.m3u8" if language else name
+        lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{folder}{uri}"]
     return "\n".join(lines) + "\n"
+
+
+def _subtitles(group: str, language: str, uri: str) -> str:
+    """One group for each codec of sound: their segments have other numbers."""
+    return (
+        f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{group}-captions",NAME="Captions",'
+        f'LANGUAGE="{language}",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO,URI="{uri}"'
+    )
 
 
 def _rates(closed: list[Segment], sound: Sound) -> list[str]:
@@ -100,6 +124,46 @@ def media(window: Window, target_s: int, prefix: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
+def late(window: Window, target_s: int, now_s: float, prefix: str = "") -> str:
+    """The playlist of pictures that is late: whole segments, and nothing to wait for. There must be
+    one at least."""
+    listed = window.late(target_s, now_s)
+    lines = _late_head(window, listed, target_s)
+    if all(segment.parts[0].starts_clean for segment in listed):
+        lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    map_number = -1
+    for segment in listed:
+        lines += _opening(segment, map_number, prefix)
+        map_number = segment.map_number
+        lines += [f"#EXTINF:{segment.duration_s:.5f},", f"{prefix}segment-{segment.number}.m4s"]
+    return _ended(lines, window)
+
+
+def captions(window: Window, target_s: int, now_s: float, prefix: str = "") -> str:
+    """The playlist of the subtitles of these segments: the same numbers, times and lengths."""
+    listed = window.late(target_s, now_s)
+    lines = _late_head(window, listed, target_s)
+    for segment in listed:
+        lines += _opening(segment, segment.map_number, prefix)
+        lines += [f"#EXTINF:{segment.duration_s:.5f},", f"{prefix}captions-{segment.number}.vtt"]
+    return _ended(lines, window)
+
+
+def _late_head(window: Window, listed: list[Segment], target_s: int) -> list[str]:
+    first = listed[0].number
+    return [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{_LATE_VERSION}",
+        f"#EXT-X-TARGETDURATION:{target_s}",
+        f"#EXT-X-MEDIA-SEQUENCE:{first}",
+        f"#EXT-X-DISCONTINUITY-SEQUENCE:{window.discontinuities_before(first)}",
+    ]
+
+
+def _ended(lines: list[str], window: Window) -> str:
+    return "\n".join([*lines, *(["#EXT-X-ENDLIST"] if window.is_ended else []), ""])
+
+
 def _described(closed: list[Segment], sound: Sound) -> list[str]:
     """CODECS and what belongs to it, from the newest segment."""
     tracks = closed[-1].opening.tracks
@@ -121,18 +185,22 @@ def _segments(window: Window, target_s: int, prefix: str) -> list[str]:
     behind_s = sum(segment.duration_s for segment in window.segments)
     for segment in window.segments:
         behind_s -= segment.duration_s
-        if segment.opening.discontinuity:
-            lines.append("#EXT-X-DISCONTINUITY")
-        if segment.map_number != map_number:
-            map_number = segment.map_number
-            lines.append(f'#EXT-X-MAP:URI="{prefix}init-{map_number}.mp4"')
-        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{clock.to_rfc3339(segment.wall_s)}")
+        lines += _opening(segment, map_number, prefix)
+        map_number = segment.map_number
         if behind_s <= _PARTS_LISTED_TARGETS * target_s:
             lines += _parts(segment, prefix)
         if not segment.is_open:
             lines.append(f"#EXTINF:{segment.duration_s:.5f},")
             lines.append(f"{prefix}segment-{segment.number}.m4s")
     return lines
+
+
+def _opening(segment: Segment, map_number: int, prefix: str) -> list[str]:
+    """What comes before a segment; `map_number` is that of the one before it."""
+    lines = ["#EXT-X-DISCONTINUITY"] if segment.opening.discontinuity else []
+    if segment.map_number != map_number:
+        lines.append(f'#EXT-X-MAP:URI="{prefix}init-{segment.map_number}.mp4"')
+    return [*lines, f"#EXT-X-PROGRAM-DATE-TIME:{clock.to_rfc3339(segment.wall_s)}"]
 
 
 def _parts(segment: Segment, prefix: str) -> list[str]:

@@ -5,12 +5,13 @@ and the samples in them. Neighbours: window.py, playlist.py; io/hls_stream.py se
 """
 
 import gzip
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from umbel.media.hls import boxes, playlist
+from umbel.media.hls import boxes, playlist, webvtt
 from umbel.media.hls.boxes import AUDIO_TRACK, VIDEO_TRACK, Sample
 from umbel.media.hls.playlist import Name
 from umbel.media.hls.segmenter import Part, Segmenter, SegmenterEvent
+from umbel.media.hls.webvtt import Shown
 from umbel.media.hls.window import Segment, Window
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ
 
@@ -32,12 +33,19 @@ class Variant:
         """EXT-X-TARGETDURATION."""
         return self._segmenter.cutter.target_s
 
-    def add(self, events: Sequence[SegmenterEvent], wall_s: Callable[[float], float]) -> None:
-        """Take events. `wall_s` tells the calendar's time at a place of the timeline."""
+    def add(
+        self,
+        events: Sequence[SegmenterEvent],
+        wall_s: Callable[[float], float],
+        came_s: Callable[[float], float],
+    ) -> None:
+        """Take events. `wall_s` tells the calendar's time at a place of the timeline, `came_s` the
+        steady time at which what is there came in."""
         for event in events:
             opens = event.opens if isinstance(event, Part) else None
             began_s = 0.0 if opens is None else wall_s(opens.at_s)
-            self.window.add(event, wall_s=began_s, target_s=self.target_s)
+            now_s = came_s(opens.at_s if opens else self.window.end_s)
+            self.window.add(event, wall_s=began_s, target_s=self.target_s, now_s=now_s)
 
     def media(self, *, compressed: bool) -> bytes:
         """The media playlist, the same for all viewers. From now on its target stays."""
@@ -47,6 +55,25 @@ class Variant:
             self._gzip = gzip.compress(self._text, mtime=0)
             self._version = self.window.version
         return self._gzip if compressed else self._text
+
+    def is_late(self, now_s: float) -> bool:
+        """Whether the late playlists list something."""
+        return bool(self.window.late(self.target_s, now_s))
+
+    def late(self, now_s: float, *, captions: bool) -> bytes:
+        """The late playlist of pictures, or that of their captions."""
+        self._segmenter.cutter.published = True
+        write = playlist.captions if captions else playlist.late
+        return write(self.window, self.target_s, now_s, self._prefix).encode()
+
+    def captions(self, number: int, said: Iterable[Shown]) -> bytes | None:
+        """Of what was said, by the calendar: what belongs to a whole segment; None when that is not
+        there. Each segment has its own place there, for clocks move apart."""
+        found = self.window.whole(number)
+        if found is None:
+            return None
+        base_s = found.opening.at_s - self._segmenter.origin_s
+        return webvtt.piece(said, found.wall_s, found.duration_s, base_s).encode()
 
     def recorded(self) -> Iterator[tuple[int, Sample]]:
         """The samples of the last seconds, each with its track: from the beginning of a segment

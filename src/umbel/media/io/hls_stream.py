@@ -17,14 +17,20 @@ from umbel.media.hls import playlist
 from umbel.media.hls.muxer import Muxer
 from umbel.media.hls.playlist import Name
 from umbel.media.hls.variant import Variant
-from umbel.media.hls.window import Availability
+from umbel.media.hls.webvtt import Shown
+from umbel.media.hls.window import DELAY_S, Availability
 from umbel.media.io.aac_stream import AacCallbacks, AacStream
+from umbel.media.model import CaptionTrack
 from umbel.media.ports import Packets
 from umbel.media.workers.pool import WorkerPool
 
 _PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 _MEDIA_TYPE = "video/mp4"
+_CAPTIONS_TYPE = "text/vtt; charset=utf-8"
 _WAIT_TARGETS = 3
+_HELD_S = 30.0
+_CAPTIONED_S = 30.0
+"""So long after the control plane's last word on captions the stream has some."""
 
 
 class HlsUnknown(NotFound):
@@ -37,6 +43,12 @@ class HlsTooFar(Invalid):
     """That part of the stream is too far ahead, or not a number."""
 
     code = "umbel.hls_too_far"
+
+
+class HlsNoCaptions(NotFound):
+    """No speech is recognised in the stream now."""
+
+    code = "umbel.hls_no_captions"
 
 
 class HlsLate(Unavailable):
@@ -72,6 +84,9 @@ class HlsStream:
         self._aac_number = 0
         self._ending: set[asyncio.Task[None]] = set()
         self._is_ended = False
+        self._captions = CaptionTrack(language="", cues=())
+        self._captioned_s = self._held_s = float("-inf")
+        self._behind_s = 0.0
         self._grown = Signal()
 
     def packets(self, batch: Packets, now_s: float) -> None:
@@ -80,7 +95,8 @@ class HlsStream:
             return
         events = self._muxer.packets(batch, now_s)
         if events:
-            self._opus.add(events, self._wall_s)
+            self._opus.add(events, self._wall_s, lambda _: now_s)
+            self._behind_s = now_s - self._opus.window.end_s
             self._grown.notify()
         if self._aac is not None:
             self._on_aac(self._aac)
@@ -89,15 +105,23 @@ class HlsStream:
         """The stream is over: playlists end, nobody waits. What there is stays until dropped."""
         if not self._is_ended:
             self._is_ended = True
-            self._opus.add(self._muxer.end(), self._wall_s)
+            self._opus.add(self._muxer.end(), self._wall_s, self._came_s)
             self._opus.window.end()
             self._end_aac()
             self._grown.notify()
 
+    def put_captions(self, track: CaptionTrack) -> None:
+        """What was said lately, in place of what was known of it."""
+        self._captions, self._captioned_s = track, self._clock.monotonic_s()
+        self._grown.notify()
+
     def tick(self) -> None:
-        """Now and then: end what nobody listens to."""
+        """Now and then: end what nobody listens to, or reads late."""
         if self._aac is not None and self._aac.is_over:
             self._end_aac()
+        if self._clock.monotonic_s() - self._held_s > _HELD_S:
+            for variant in self._variants():
+                variant.window.is_held = False
 
     async def until_closed(self) -> None:
         """Wait for the encoders' end."""
@@ -123,8 +147,12 @@ class HlsStream:
         try:
             if path == playlist.MULTIVARIANT:
                 return await self._multivariant(folder)
+            if path == playlist.SUBTITLED:
+                return await self._subtitled(folder)
             if path in playlist.PREFIXES:
                 return await self._media_playlist(path, query, accepts_gzip)
+            if path in playlist.LATE or path in playlist.CAPTIONS:
+                return await self._late_playlist(path)
             name = playlist.read_name(path)
             if name is None:
                 raise HlsUnknown
@@ -145,6 +173,62 @@ class HlsStream:
         text = playlist.multivariant(self._opus.window, folder, has_aac=has_aac)
         return _playlist_response(text.encode())
 
+    async def _subtitled(self, folder: str) -> HlsResponse:
+        """The control plane sees a player that asks, and tells what was said."""
+        self._hold()
+        try:
+            await self._until(self._is_captioned)
+        except HlsLate as error:
+            raise HlsNoCaptions from error
+        await self._until_late(self._opus)
+        text = playlist.multivariant(
+            self._opus.window,
+            folder,
+            has_aac=self._workers is not None,
+            language=self._captions.language,
+        )
+        return _playlist_response(text.encode())
+
+    async def _late_playlist(self, path: str) -> HlsResponse:
+        self._hold()
+        name = playlist.LATE.get(path) or playlist.CAPTIONS[path]
+        variant = self._opus if name == playlist.MEDIA else self._listen()
+        self._hold()
+        await self._until_late(variant)
+        is_captions = path in playlist.CAPTIONS
+        now_s = self._clock.monotonic_s()
+        return _playlist_response(variant.late(now_s, captions=is_captions))
+
+    async def _until_late(self, variant: Variant) -> None:
+        """At the beginning of a stream there is nothing as old as that."""
+        await self._until(
+            lambda: _has_playlist(variant) and variant.is_late(self._clock.monotonic_s()), DELAY_S
+        )
+
+    def _is_captioned(self) -> bool:
+        return self._clock.monotonic_s() - self._captioned_s < _CAPTIONED_S
+
+    def _hold(self) -> None:
+        """Keep what is read late for as long as somebody does."""
+        self._held_s = self._clock.monotonic_s()
+        for variant in self._variants():
+            variant.window.is_held = True
+
+    def _variants(self) -> list[Variant]:
+        return [self._opus] if self._aac is None else [self._opus, self._aac.variant]
+
+    def _caption_piece(self, variant: Variant, number: int) -> HlsResponse:
+        said = [
+            Shown(text=one.text, start_s=one.start_s, end_s=one.end_s)
+            for one in self._captions.cues
+        ]
+        body = variant.captions(number, said)
+        if body is None:
+            raise HlsUnknown
+        return HlsResponse(
+            status=200, content_type=_CAPTIONS_TYPE, body=body, cache_control="no-cache"
+        )
+
     async def _media_playlist(
         self, path: str, query: Mapping[str, str], accepts_gzip: bool
     ) -> HlsResponse:
@@ -164,6 +248,8 @@ class HlsStream:
             raise HlsUnknown
         else:
             variant = self._listen()
+        if name.kind == playlist.CAPTION:
+            return self._caption_piece(variant, name.number)
         window = variant.window
         if name.kind == "part" and name.number == window.next_part:
             await self._until(lambda: name.number < window.next_part or window.is_ended)
@@ -175,10 +261,10 @@ class HlsStream:
             status=200, content_type=_MEDIA_TYPE, body=body, cache_control=f"max-age={age_s}"
         )
 
-    async def _until(self, is_so: Callable[[], bool]) -> None:
-        """Wait until it is true. Raises HlsLate after three target durations."""
+    async def _until(self, is_so: Callable[[], bool], more_s: float = 0.0) -> None:
+        """Wait until it is true. Raises HlsLate after three target durations and `more_s`."""
         try:
-            async with asyncio.timeout(_WAIT_TARGETS * self._opus.target_s):
+            async with asyncio.timeout(_WAIT_TARGETS * self._opus.target_s + more_s):
                 while not is_so():
                     await self._grown.listen().wait()
         except TimeoutError as error:
@@ -207,7 +293,7 @@ class HlsStream:
     def _on_aac(self, stream: AacStream) -> None:
         events = stream.segments.take()
         if events and stream is self._aac:
-            stream.variant.add(events, self._wall_s)
+            stream.variant.add(events, self._wall_s, self._came_s)
             self._grown.notify()
 
     def _end_aac(self) -> None:
@@ -219,6 +305,10 @@ class HlsStream:
             task = asyncio.create_task(stream.close(), name="end of AAC")
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
+
+    def _came_s(self, at_s: float) -> float:
+        """When that came in: AAC is encoded later."""
+        return at_s + self._behind_s
 
     def _wall_s(self, at_s: float) -> float:
         """When that was by the calendar."""

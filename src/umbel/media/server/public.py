@@ -125,7 +125,7 @@ class Hls:
         query = dict(request.query_params)
         token = query.pop("token", "")
         own_folder = f"{quote(token, safe='')}/" if token and not folder else ""
-        if own_folder and name in playlist.PREFIXES:
+        if own_folder and name in playlist.MEDIA_PLAYLISTS:
             location = f"{own_folder}{name}?{urlencode(query)}"
             return Response(None, 307, {"location": location, "cache-control": "no-store"})
         accepts_gzip = accepts_coding(request.headers.get("accept-encoding", ""), "gzip")

@@ -16,7 +16,13 @@ from dataclasses import asdict
 import structlog
 
 from umbel.kit import backoff
-from umbel.media.model import AUDIO_CLOCK_HZ, CueBatch, NumberedCue, PayloadType
+from umbel.media.model import (
+    AUDIO_CLOCK_HZ,
+    MOST_CUES_SENT,
+    CueBatch,
+    NumberedCue,
+    PayloadType,
+)
 from umbel.media.ports import Packets
 from umbel.media.rtp import packet, sync
 from umbel.media.rtp.depacketize import OpusDepacketizer, OpusPacket
@@ -33,8 +39,6 @@ log = structlog.get_logger(__name__)
 
 MOST_CUES = 256
 """Of a stream, the newest."""
-MOST_READ = 64
-"""Of one answer."""
 STALLED_S = 15.0
 _WALL = struct.Struct("!q")
 _MOST_WAITING_BYTES = 128 * 1024  # some 8 s of sound
@@ -85,7 +89,7 @@ class Captioner:
         found = [one for one in self._cues if one.number > least]
         return CueBatch(
             boot=self._boot,
-            cues=tuple(found[:MOST_READ]),
+            cues=tuple(found[:MOST_CUES_SENT]),
             dropped_s=round(self._dropped_ticks / AUDIO_CLOCK_HZ, 3),
             problem=self._problem,
         )

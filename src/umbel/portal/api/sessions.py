@@ -42,13 +42,15 @@ MaybeSession = Annotated[SessionIn | None, Body(title="SessionRequest")]
 
 class TicketOut(BaseModel):
     """Where to watch, and the token to send there. `hls` is null in the quality `vp8`, which is for
-    WebRTC only."""
+    WebRTC only. `hls_subtitled` is the same 12 s later, with captions as subtitles; null where no
+    speech is recognised."""
 
     id: str
     quality: str
     edge: str
     whep: str
     hls: str | None
+    hls_subtitled: str | None
     token: str
     expires_at: str
 
@@ -87,6 +89,7 @@ async def open_session(
     access_node = given.access_node
     if access_node is None:
         access_node = await system.delivery.access_node_for(address)
+    is_captioned = await _is_captioned(system, event_id)
     ticket = await system.delivery.open_session(event_id, access_node, given.quality, right)
     if by.username:
         seen_at = given.access_node or await system.delivery.known_access_node(address)
@@ -97,6 +100,7 @@ async def open_session(
         edge=ticket.session.edge_node,
         whep=ticket.whep,
         hls=ticket.hls,
+        hls_subtitled=ticket.hls_subtitled if is_captioned else None,
         token=ticket.token,
         expires_at=to_rfc3339(ticket.session.expires_s),
     )
@@ -116,6 +120,13 @@ async def close_session(system: auth.SystemDep, proof: auth.MaybeProof, session_
     """Close the session."""
     await auth.may_hold(system, session_id, proof)
     await system.delivery.close_session(session_id)
+
+
+async def _is_captioned(system: System, event_id: str) -> bool:
+    """Whether speech is recognised in the event now."""
+    if not system.settings.captions_engine:
+        return False
+    return await system.catalogue.captions.policy(event_id) is not None
 
 
 async def _note(system: System, username: str, event_id: str, access_node: str) -> None:

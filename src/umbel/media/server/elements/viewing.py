@@ -3,11 +3,15 @@
 In: packets; offers and requests that public.py has let in, with the viewer's session. Out: answers.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from umbel.kit import languages
+from umbel.media.api import values
+from umbel.media.hls import playlist
 from umbel.media.io.hls_stream import HlsResponse, HlsStream
-from umbel.media.model import StreamState, VideoCodec
+from umbel.media.model import MOST_CUES_SENT, CaptionTrack, StreamState, VideoCodec
+from umbel.media.rpc.faults import ParamIllegal
 from umbel.media.rtp.pads import SinkPad
 from umbel.media.rtp.stream import LiveStream
 from umbel.media.server.elements.base import ElementContext, MediaElement
@@ -107,7 +111,15 @@ class HlsEndpoint(MediaElement):
         await self._hls.until_closed()
 
     def get_url(self) -> str:
-        return self._server.url(f"/hls/{self._stream}/index.m3u8")
+        return self._server.url(f"/hls/{self._stream}/{playlist.MULTIVARIANT}")
+
+    def get_subtitled_url(self) -> str:
+        return self._server.url(f"/hls/{self._stream}/{playlist.SUBTITLED}")
+
+    def put_captions(self, language: str, cues: Sequence[object]) -> None:
+        if not languages.is_tag(language) or len(cues) > MOST_CUES_SENT:
+            raise ParamIllegal(f"captions have a language tag and at most {MOST_CUES_SENT} cues")
+        self._hls.put_captions(CaptionTrack(language=language, cues=values.cues_of(cues)))
 
     def get_viewers(self) -> list[str]:
         return list(self.viewers)
@@ -150,7 +162,12 @@ class HlsEndpoint(MediaElement):
     def described(self, state: StreamState, now_s: float) -> StreamState:
         known = super().described(state, now_s)
         served = _served(known, ("hls", self.get_url()), self.viewers)
-        return replace(served, hls_viewers=served.hls_viewers + self.viewers)
+        subtitled = ("hls_subtitled", self.get_subtitled_url())
+        return replace(
+            served,
+            urls=(*served.urls, subtitled),
+            hls_viewers=served.hls_viewers + self.viewers,
+        )
 
     def count_out(self) -> Count:
         return self._sent
