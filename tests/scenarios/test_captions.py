@@ -14,6 +14,10 @@ async def kept(w: World, event: str) -> list[Caption]:
     return await w.system.catalogue.captions.after(event, 0)
 
 
+def edge(w: World) -> str:
+    return next(name for name in w.states() if name.startswith("edge"))
+
+
 def acquirer(w: World) -> str:
     return next(name for name in w.states() if name.startswith("acquirer"))
 
@@ -79,3 +83,56 @@ async def test_an_acquirer_that_does_not_answer_is_told_of_until_it_does(tmp_pat
         await w.system.catalogue.transition(event, EventEvent.END)
         await asyncio.sleep(10)
         assert await captions.live() == []
+
+
+@scenario
+async def test_edges_get_what_was_said_while_somebody_watches_over_hls(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        await w.system.catalogue.captions.set_policy(event, "en-US")
+        for number in range(80):
+            w.media.say(acquirer(w), event, f"Line {number}", 2.0 * number, 2.0 * number + 1)
+        ticket = await w.system.delivery.open_session(event, "pe2")
+        function = edge(w)
+        w.media.set_viewers(function, event, [ticket.session.id])
+        await asyncio.sleep(10)
+        assert w.media.captions(function, event) is None
+        w.media.set_hls_viewers(function, event, [ticket.session.id])
+        await asyncio.sleep(5)
+        given = w.media.captions(function, event)
+        assert given is not None
+        assert given.language == "en-US"
+        # Of the last minute: edges have no pictures of before.
+        assert [one.text for one in given.cues] == [f"Line {n}" for n in range(50, 80)]
+        assert (given.cues[-1].start_s, given.cues[-1].end_s) == (158.0, 159.0)
+        w.media.lose(function)
+        await asyncio.sleep(10)
+        w.media.set_viewers(function, event, [ticket.session.id])
+        w.media.set_hls_viewers(function, event, [ticket.session.id])
+        w.media.say(acquirer(w), event, "Again", 170.0, 171.0)
+        await asyncio.sleep(5)
+        given = w.media.captions(function, event)
+        assert given is not None
+        assert given.cues[-1].text == "Again"
+
+
+@scenario
+async def test_an_edge_that_does_not_answer_keeps_captions_from_nobody(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        await w.system.catalogue.captions.set_policy(event, "en")
+        ticket = await w.system.delivery.open_session(event, "pe2")
+        function = edge(w)
+        w.media.set_viewers(function, event, [ticket.session.id])
+        w.media.set_hls_viewers(function, event, [ticket.session.id])
+        await asyncio.sleep(5)
+        w.media.cut(function)
+        w.media.say(acquirer(w), event, "One", 1.0, 2.0)
+        await asyncio.sleep(5)
+        assert [one.text for one in await kept(w, event)] == ["One"]
+        w.media.mend(function)
+        w.media.say(acquirer(w), event, "Two", 3.0, 4.0)
+        await asyncio.sleep(5)
+        given = w.media.captions(function, event)
+        assert given is not None
+        assert [one.text for one in given.cues] == ["One", "Two"]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import imageio_ffmpeg
@@ -15,6 +16,7 @@ from umbel.media.workers.pool import WorkerPool
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 HERE = "127.0.0.1"
+_QUIET = (FFMPEG, "-hide_banner", "-loglevel", "error", "-nostdin")
 
 # Once a second, for a tenth of it: the picture is white and a tone sounds.
 FLASH = (
@@ -46,14 +48,23 @@ class Page:
 
 def publisher(port: int, seconds: float, *, address: str = HERE) -> list[str]:
     """An ffmpeg that pushes flashes and beeps in the platform's packets, in real time."""
+    inputs = ("-f", "lavfi", "-i", FLASH, "-f", "lavfi", "-i", BEEP)
+    return [*_QUIET, *inputs, *_outputs(port, seconds, address, sound="1:a")]
+
+
+def film_publisher(port: int, seconds: float, film: Path) -> list[str]:
+    """An ffmpeg that pushes the film again and again."""
+    inputs = ("-re", "-stream_loop", "-1", "-i", str(film))
+    return [*_QUIET, *inputs, *_outputs(port, seconds, HERE, sound="0:a")]
+
+
+def _outputs(port: int, seconds: float, address: str, *, sound: str) -> list[str]:
     to = f"rtp://{address}:{port}?rtcpport={port}&pkt_size=1200"
     return [
-        *(FFMPEG, "-hide_banner", "-loglevel", "error", "-nostdin"),
-        *("-f", "lavfi", "-i", FLASH, "-f", "lavfi", "-i", BEEP),
         *("-map", "0:v", "-t", str(seconds), "-c:v", "libx264", "-preset", "ultrafast"),
         *("-tune", "zerolatency", "-profile:v", "baseline", "-pix_fmt", "yuv420p"),
         *("-g", "60", "-bf", "0", "-b:v", "1M", "-payload_type", "96", "-f", "rtp", to),
-        *("-map", "1:a", "-t", str(seconds), "-c:a", "libopus", "-ac", "2"),
+        *("-map", sound, "-t", str(seconds), "-c:a", "libopus", "-ac", "2"),
         *("-payload_type", "111", "-f", "rtp", to),
     ]
 

@@ -17,6 +17,7 @@ from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ
 
 _CLOCKS_HZ = {VIDEO_TRACK: VIDEO_CLOCK_HZ, AUDIO_TRACK: AUDIO_CLOCK_HZ}
 _RECORDED_S = 8.0
+_LEAST_LATE = 3
 
 
 class Variant:
@@ -57,8 +58,10 @@ class Variant:
         return self._gzip if compressed else self._text
 
     def is_late(self, now_s: float) -> bool:
-        """Whether the late playlists list something."""
-        return bool(self.window.late(self.target_s, now_s))
+        """Whether the late playlists list as much as a player begins with: with one segment some
+        never begin (GStreamer 1.22)."""
+        listed = self.window.late(self.target_s, now_s)
+        return len(listed) >= (1 if self.window.is_ended else _LEAST_LATE)
 
     def late(self, now_s: float, *, captions: bool) -> bytes:
         """The late playlist of pictures, or that of their captions."""

@@ -44,7 +44,8 @@ def piece(texts: Iterable[Shown], begins_s: float, duration_s: float, base_s: fl
         for one in own
     ]
     at = round(base_s * _MPEG_TS_HZ) % _MPEG_TS_WRAP
-    return document(moved, f"X-TIMESTAMP-MAP=MPEGTS:{at},LOCAL:{time(early_s)}")
+    # The empty line ends the last text for players that read pieces as one (GStreamer's).
+    return document(moved, f"X-TIMESTAMP-MAP=MPEGTS:{at},LOCAL:{time(early_s)}") + "\n"
 
 
 def time(at_s: float) -> str:

@@ -201,8 +201,9 @@ class HlsStream:
 
     async def _until_late(self, variant: Variant) -> None:
         """At the beginning of a stream there is nothing as old as that."""
+        more_s = DELAY_S + variant.target_s
         await self._until(
-            lambda: _has_playlist(variant) and variant.is_late(self._clock.monotonic_s()), DELAY_S
+            lambda: _has_playlist(variant) and variant.is_late(self._clock.monotonic_s()), more_s
         )
 
     def _is_captioned(self) -> bool:
