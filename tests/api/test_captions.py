@@ -55,6 +55,27 @@ async def test_viewers_read_on_and_the_provider_deletes(here: World) -> None:
     assert (await here.client.get(path)).json()["captions"] == []
 
 
+async def test_a_session_names_subtitles_where_speech_is_recognised(here: World) -> None:
+    event = await here.open_event()
+    path = f"/api/v1/events/{event.id}/sessions"
+
+    async def subtitled(**given: str) -> str | None:
+        answer = await here.client.post(path, json={"access_node": "pe4", **given})
+        assert answer.status_code == 201
+        found: str | None = answer.json()["hls_subtitled"]
+        return found
+
+    assert await subtitled() is None
+    object.__setattr__(here.system.settings, "captions_engine", "fake")
+    assert await subtitled() is None
+    await here.system.catalogue.captions.set_policy(event.id, "en-US")
+    url = await subtitled()
+    assert url is not None
+    assert url.endswith(f"/hls/{event.id}/subtitled.m3u8")
+    await here.system.catalogue.captions.set_policy(event.id, None)
+    assert await subtitled() is None
+
+
 async def test_search_shows_what_one_may_watch(here: World) -> None:
     public = await here.event()
     hidden = await here.event(visibility=Visibility.INVITED)

@@ -13,7 +13,15 @@ from support.media_rigs import KEY, FakeRig, RealRig, Rig
 from support.media_server import ground, key_hash
 from support.waiting import until
 from umbel.kit.errors import Conflict, Invalid, Unavailable
-from umbel.media.model import Server, StreamRole, StreamSpec, StreamState, Target
+from umbel.media.model import (
+    CaptionTrack,
+    NumberedCue,
+    Server,
+    StreamRole,
+    StreamSpec,
+    StreamState,
+    Target,
+)
 from umbel.media.service import Media
 
 
@@ -61,6 +69,19 @@ async def test_an_edge_tells_where_to_watch(rig: Rig) -> None:
     assert dict(state.urls)["whep"].endswith("/whep/ev1")
     assert dict(state.urls)["hls"].endswith("/hls/ev1/index.m3u8")
     assert state.viewers == ()
+
+
+async def test_what_was_said_is_for_edges_alone(rig: Rig) -> None:
+    cue = NumberedCue(number=1, text="Hello", start_s=1.0, end_s=2.0)
+    track = CaptionTrack(language="en-US", cues=(cue,))
+    edge = await rig.start("edge", StreamRole.EDGE)
+    state = await rig.plane.ensure(edge, spec(StreamRole.EDGE))
+    assert dict(state.urls)["hls_subtitled"].endswith("/hls/ev1/subtitled.m3u8")
+    await rig.plane.put_captions(edge, "ev1", track)
+    await rig.plane.put_captions(edge, "ev2", track)
+    forwarder = await rig.start("fwd", StreamRole.FORWARDER)
+    await rig.plane.ensure(forwarder, spec(StreamRole.FORWARDER))
+    await rig.plane.put_captions(forwarder, "ev1", track)
 
 
 async def test_ensure_again_adjusts_and_keeps_the_port(rig: Rig) -> None:

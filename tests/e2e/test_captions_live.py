@@ -2,8 +2,11 @@
 acquirer, the control plane keeps it, and a real Chromium shows it."""
 
 import asyncio
+import re
 from pathlib import Path
+from urllib.parse import urljoin
 
+import httpx
 import pytest
 from playwright.async_api import expect
 
@@ -30,6 +33,21 @@ async def talk(folder: Path) -> Path:
     making = await asyncio.create_subprocess_exec(*command)
     assert await making.wait() == 0
     return film
+
+
+async def until_subtitled(player: httpx.AsyncClient, url: str) -> None:
+    """As a player that is not ours: subtitles that the playlist names say it."""
+    index = await player.get(url)
+    assert index.status_code == 200, index.text
+    (told,) = set(re.findall(r'TYPE=SUBTITLES.*URI="([^"]*/captions.m3u8)"', index.text))
+    playlist = urljoin(url, told)
+
+    async def said() -> str:
+        names = re.findall(r"captions-\d+\.vtt", (await player.get(playlist)).text)
+        pieces = [await player.get(urljoin(playlist, name)) for name in names]
+        return " ".join(piece.text for piece in pieces)
+
+    await until(said, lambda text: "forward" in text, within_s=30)
 
 
 async def test_what_is_said_into_an_encoder_is_shown_on_the_page(
@@ -62,3 +80,8 @@ async def test_what_is_said_into_an_encoder_is_shown_on_the_page(
             await expect(lines).to_contain_text("forward", timeout=APPEARS_MS)
             await page.close()
         assert (await made.api.get(policy)).json()["problem"] == ""
+        session = await made.api.post(
+            f"/api/v1/events/{event.id}/sessions", json={"access_node": "pe2"}
+        )
+        async with httpx.AsyncClient(follow_redirects=True, timeout=60) as player:
+            await until_subtitled(player, session.json()["hls_subtitled"])

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -291,6 +291,25 @@ async def test_a_recipe_in_one_transaction(bench: Bench) -> None:
     assert info["hops"] == [{"address": "127.0.0.9", "port": 5004}]
     assert {url["protocol"] for url in info["urls"]} == {"whep", "hls", "hls_subtitled"}
     check.check_value(SCHEMA, "StreamInfo", info, "info")
+
+
+async def test_an_edge_takes_captions_that_are_few_and_in_a_language(bench: Bench) -> None:
+    pipeline = await bench.create("MediaPipeline", stream="ev1", role="edge")
+    edge = await bench.create("HlsEndpoint", mediaPipeline=pipeline)
+    cue = {"number": 1, "text": "Hello", "startS": 1.5, "endS": 2.0}
+
+    async def fault(language: str, cues: Sequence[object]) -> int:
+        given = {"language": language, "cues": cues}
+        return await bench.fault(
+            "invoke", object=edge, operation="putCaptions", operationParams=given
+        )
+
+    assert await bench.invoke(edge, "putCaptions", language="en-US", cues=[cue] * 64) is None
+    refused = await fault("en-US", [cue] * 65)
+    for language, cues in (('en",URI="x', [cue]), ("", []), ("en", [{**cue, "startS": "x"}])):
+        assert await fault(language, cues) == refused
+    url = await bench.invoke(edge, "getSubtitledUrl")
+    assert url.endswith("/hls/ev1/subtitled.m3u8")
 
 
 async def test_a_transaction_stops_at_the_first_failure(bench: Bench) -> None:

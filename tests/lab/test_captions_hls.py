@@ -30,8 +30,8 @@ async def film(folder: Path) -> Path:
     sound, made = folder / "speech.raw", folder / "speech.mkv"
     sound.write_bytes(go_forward(silence_s=SILENCE_S))
     picture = "color=black:size=320x180:rate=30,drawbox=color=white:t=fill:enable='lt(t,0.2)'"
-    command = (hls_lab.FFMPEG, "-loglevel", "error", "-nostdin", "-f", "lavfi", "-i", picture)
-    command += ("-f", "s16le", "-ar", "16000", "-ac", "1", "-i", str(sound), "-shortest")
+    command = [hls_lab.FFMPEG, "-loglevel", "error", "-nostdin", "-f", "lavfi", "-i", picture]
+    command += ["-f", "s16le", "-ar", "16000", "-ac", "1", "-i", str(sound), "-shortest"]
     async with hls_lab.process(
         *command, "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "pcm_s16le", str(made)
     ) as making:

@@ -18,6 +18,7 @@ from support.hls_player import PlaylistView
 from support.ingest_lab import children, end
 from support.waiting import until
 from umbel.kit.clock import SystemClock
+from umbel.media.hls.window import DELAY_S
 from umbel.media.workers.pool import WorkerPool
 
 pytestmark = pytest.mark.lab
@@ -143,6 +144,10 @@ async def test_a_player_told_to_take_aac_gets_it_in_sync(tmp_path: Path) -> None
         async with hls_lab.process(*player, *takes) as ffmpeg:
             _, said = await ffmpeg.communicate()
             assert ffmpeg.returncode == 0, said.decode()
+        late = hls_player.parse_late(await page.playlist("aac-late.m3u8")).whole[-1]
+        # What is encoded later is no later than the pictures.
+        ended_s = late.began.timestamp() + late.duration_s
+        assert DELAY_S <= SystemClock().now_s() - ended_s < DELAY_S + 4
     with_opus, data = (path.read_bytes() for path in files)
     assert (sounds_of(with_opus), sounds_of(data)) == (["opus"], ["aac"])
     got = mp4.decode(data)

@@ -80,7 +80,12 @@ _RETIRED = re.compile(rf"(?<![\w-])({'|'.join(RETIRED_NAMES)})(?![\w-])")
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _SUFFIXES = {".py", ".md", ".ts", ".tsx", ".toml", ".yaml"}
 _FILES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "Makefile")
-VIRTUAL_FILES = ("tests/scenarios/", "tests/support/chaos/", "tests/support/world.py")
+VIRTUAL_FILES = (
+    "tests/scenarios/",
+    "tests/support/chaos/",
+    "tests/support/hls_live.py",
+    "tests/support/world.py",
+)
 """What runs on virtual time as a whole, or helps those that do."""
 _VIRTUAL = ("looptime", "scenario")
 

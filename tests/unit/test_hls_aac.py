@@ -71,7 +71,7 @@ class Made:
         made = Camera().video(camera.pictures(SECONDS)).audio(camera.sounds(SECONDS))
         for at_s, data in made.timed():
             now_s = START_S + at_s
-            self.opus.add(self.muxer.packets([data], now_s), lambda at: at)
+            self.opus.add(self.muxer.packets([data], now_s), lambda at: at, lambda at: at)
             if at_s >= from_s and self.aac is None:
                 segments = self.muxer.aac = AacSegments(self.muxer.segmenter, self.encoder.take)
                 self.aac = Variant(playlist.AAC, segments.segmenter, 0)
@@ -80,7 +80,7 @@ class Made:
             if segments is not None and self.aac is not None and at_s >= ready_s:
                 for place, frame in self.encoder.frames():
                     segments.frame(place, frame, now_s)
-                self.aac.add(segments.take(), lambda at: at)
+                self.aac.add(segments.take(), lambda at: at, lambda at: at)
                 self.first_s = self.first_s or (at_s if self.aac.window.closed else 0.0)
 
 
@@ -159,7 +159,7 @@ def test_a_stream_without_sound_has_no_groups() -> None:
     muxer = Muxer()
     variant = Variant(playlist.MEDIA, muxer.segmenter, 0)
     for at_s, data in Camera().video(camera.pictures(5.0)).timed():
-        variant.add(muxer.packets([data], START_S + at_s), lambda at: at)
+        variant.add(muxer.packets([data], START_S + at_s), lambda at: at, lambda at: at)
     text = playlist.multivariant(variant.window, has_aac=True)
     [(name, told)] = hls_player.variants(text)
     assert name == "media.m3u8"

@@ -235,3 +235,18 @@ def test_any_schedule_of_pictures(
 )
 def test_names_that_mean_nothing(path: str) -> None:
     assert playlist.read_name(path) is None
+
+
+def test_subtitles_go_with_the_sound_whose_segments_they_have() -> None:
+    window = Origin().feed(recording(9.0)).window
+    text = playlist.multivariant(window, "t/", has_aac=True, language="de")
+    assert [(uri, told["SUBTITLES"]) for uri, told in hls_player.variants(text)] == [
+        ("t/late.m3u8", "opus-captions"),
+        ("t/aac-late.m3u8", "aac-captions"),
+    ]
+    told = hls_player.subtitles(text)
+    assert {group: one["URI"] for group, one in told.items()} == {
+        "opus-captions": "t/captions.m3u8",
+        "aac-captions": "t/aac-captions.m3u8",
+    }
+    assert {(one["NAME"], one["LANGUAGE"]) for one in told.values()} == {("Captions", "de")}

@@ -97,10 +97,10 @@ def test_a_piece_says_where_it_is_on_its_segment_s_timeline() -> None:
     assert subtitles.piece(segments, at_five_hours, cues) == (
         "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:1620000000,LOCAL:00:00:00.500\n\n"
         "00:00:00.000 --> 00:00:01.000\ngoes on\n\n"
-        "00:00:01.500 --> 00:00:02.000\nown\n"
+        "00:00:01.500 --> 00:00:02.000\nown\n\n"
     )
     assert subtitles.piece(segments, one, []) == (
-        "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n"
+        "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n\n"
     )
 
 

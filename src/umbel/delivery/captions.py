@@ -3,7 +3,7 @@
 In: events on air that have captions. Out: rows of the catalogue; what was said lately, at the edges
 that serve the event by HLS now. An acquirer is asked once in READ_S seconds, by the instance that
 holds the event's lease. What was read twice is kept once: the newest row says where to go on. Edges
-are told all again each time, so that one that is new, or started again, needs nothing else.
+get all of it again each time, so that one that is new, or started again, needs nothing else.
 """
 
 import asyncio
@@ -105,8 +105,8 @@ class CaptionReader:
         await captions.note_problem(event_id, batch.problem)
 
     async def give(self, event_id: str, language: str) -> None:
-        """Tell edges with viewers over HLS what was said lately. One that does not answer is told
-        the next time."""
+        """Tell edges with viewers over HLS what was said lately. One that does not answer gets
+        it the next time."""
         edges = list(self._edges(event_id))
         if edges:
             track = track_of(language, await self.catalogue.captions.after(event_id, None))

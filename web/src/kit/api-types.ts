@@ -4500,6 +4500,7 @@ export interface components {
             edge: string;
             whep: string;
             hls: string | null;
+            hls_subtitled: string | null;
             token: string;
             expires_at: string;
         };

@@ -190,7 +190,6 @@ class HlsStream:
         return _playlist_response(text.encode())
 
     async def _late_playlist(self, path: str) -> HlsResponse:
-        self._hold()
         name = playlist.LATE.get(path) or playlist.CAPTIONS[path]
         variant = self._opus if name == playlist.MEDIA else self._listen()
         self._hold()
