@@ -152,6 +152,7 @@ describe('requests', () => {
       edge: 'pe4',
       whep: '',
       hls: '',
+      hls_subtitled: null,
       token: 'session-token',
       expires_at: '',
     };

@@ -68,7 +68,16 @@ export class FakeWorld {
 
   private session(n: number, quality: string): Session {
     const base = `http://127.0.4.1:${String(9000 + n)}`;
-    return { id: `s${String(n)}`, quality, edge: this.edge, whep: base, hls: base, token: 't', expires_at: '' };
+    return {
+      id: `s${String(n)}`,
+      quality,
+      edge: this.edge,
+      whep: base,
+      hls: base,
+      hls_subtitled: null,
+      token: 't',
+      expires_at: '',
+    };
   }
 
   event(): LiveEvent {

@@ -20,6 +20,7 @@ export const session = (id: string, edge = 'pe4', quality = 'source'): Session =
   quality,
   whep: `http://127.0.4.1:9000/whep/ev`,
   hls: `http://127.0.4.1:9000/hls/ev/index.m3u8`,
+  hls_subtitled: null,
   token: 't',
   expires_at: '2030-01-01T00:00:00Z',
 });
