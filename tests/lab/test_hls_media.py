@@ -145,7 +145,6 @@ async def test_a_player_told_to_take_aac_gets_it_in_sync(tmp_path: Path) -> None
             _, said = await ffmpeg.communicate()
             assert ffmpeg.returncode == 0, said.decode()
         late = hls_player.parse_late(await page.playlist("aac-late.m3u8")).whole[-1]
-        # What is encoded later is no later than the pictures.
         ended_s = late.began.timestamp() + late.duration_s
         assert DELAY_S <= SystemClock().now_s() - ended_s < DELAY_S + 4
     with_opus, data = (path.read_bytes() for path in files)

@@ -71,7 +71,7 @@ class Made:
         made = Camera().video(camera.pictures(SECONDS)).audio(camera.sounds(SECONDS))
         for at_s, data in made.timed():
             now_s = START_S + at_s
-            self.opus.add(self.muxer.packets([data], now_s), lambda at: at, lambda at: at)
+            self.opus.add(self.muxer.packets([data], now_s), lambda at: at, self._came_s)
             if at_s >= from_s and self.aac is None:
                 segments = self.muxer.aac = AacSegments(self.muxer.segmenter, self.encoder.take)
                 self.aac = Variant(playlist.AAC, segments.segmenter, 0)
@@ -80,8 +80,12 @@ class Made:
             if segments is not None and self.aac is not None and at_s >= ready_s:
                 for place, frame in self.encoder.frames():
                     segments.frame(place, frame, now_s)
-                self.aac.add(segments.take(), lambda at: at, lambda at: at)
+                self.aac.add(segments.take(), lambda at: at, self._came_s)
                 self.first_s = self.first_s or (at_s if self.aac.window.closed else 0.0)
+
+    @staticmethod
+    def _came_s(at_s: float) -> float:
+        return at_s + 0.2
 
 
 def file_of(variant: Variant) -> bytes:
@@ -214,3 +218,11 @@ def test_sets_belong_to_key_pictures_alone() -> None:
     segments.begin([(VIDEO_TRACK, plain)], sets, START_S)
     # A run cannot begin with it.
     assert segments.take() == []
+
+
+def test_sound_that_is_encoded_later_is_not_held_back_longer() -> None:
+    made = Made(from_s=5.0, ready_s=7.0)
+    assert made.aac is not None
+    for window in (made.opus.window, made.aac.window):
+        for one in window.closed:
+            assert one.ended_s == pytest.approx(one.opening.at_s + one.duration_s + 0.2)
