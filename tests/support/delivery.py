@@ -115,7 +115,9 @@ class MemoryDelivery:
             session=session,
             whep=f"{base}/whep/{stream}",
             hls=None if quality == renditions.VP8 else f"{base}/hls/{stream}/index.m3u8",
-            hls_subtitled=f"{base}/hls/{stream}/subtitled.m3u8",
+            hls_subtitled=None
+            if quality == renditions.VP8
+            else f"{base}/hls/{stream}/subtitled.m3u8",
             token=self.signer.sign(claims, VIEWER),
         )
 
