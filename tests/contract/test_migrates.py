@@ -61,6 +61,7 @@ async def seen_once(world: MovingWorld) -> Instance:
 
 async def check_moves(world: MovingWorld, before: Instance) -> None:
     """The function is moved, and nothing of it is left where it was."""
+    world.slow_copies(is_slow=False)
     result = await world.vim.move(world.edge, world.pe1, FULL)
     assert result.copied_mb > 0
     assert await seen_once(world) == replace(before, node=world.pe1.name)
@@ -129,6 +130,9 @@ async def test_a_copy_goes_on_while_somebody_waits_for_it(world: MovingWorld) ->
     second = asyncio.create_task(world.vim.move(world.edge, world.pe1, FULL))
     await asyncio.sleep(0)
     first.cancel()
+    await asyncio.wait({first})
+    assert not second.done()
+    world.slow_copies(is_slow=False)
     await second
     assert await seen_once(world) == replace(before, node=world.pe1.name)
 

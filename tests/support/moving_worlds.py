@@ -35,8 +35,8 @@ class MovingWorld(Protocol):
     async def reopen(self) -> FakeVim | LibvirtVim:
         """The control plane is gone; another one over the same functions."""
 
-    def slow_copies(self) -> None:
-        """A copy takes some seconds from now on."""
+    def slow_copies(self, *, is_slow: bool = True) -> None:
+        """A copy takes some seconds from now on, or as long as it must."""
 
     def refuse(self, node: str) -> None:
         """The node takes no functions."""
@@ -60,8 +60,8 @@ class MovingWorld(Protocol):
 class MovingFakes(FakeWorld):
     """Functions in memory."""
 
-    def slow_copies(self) -> None:
-        self.vim.copy_s = 3.0
+    def slow_copies(self, *, is_slow: bool = True) -> None:
+        self.vim.copy_s = 3.0 if is_slow else None
 
     def refuse(self, node: str) -> None:
         self.vim.refuse(node)
@@ -89,9 +89,9 @@ class MovingGuests(LibvirtWorld):
         super().__init__(below, replace(PATIENT, stalled_s=STALLED_S))
         self._real = {one.hypervisor.name: one for one in (below.a, below.b)}
 
-    def slow_copies(self) -> None:
+    def slow_copies(self, *, is_slow: bool = True) -> None:
         for one in self._real.values():
-            one.limit_copies(50)
+            one.limit_copies(50 if is_slow else 0)
 
     def refuse(self, node: str) -> None:
         folder = Path(self.rows.hypervisors[node].folder)
