@@ -316,15 +316,15 @@ export default function AccountPage() {
       <Facts of={data} />
       <div className="columns columns-even">
         <div className="stack">
+          <RemindersPanel username={data.username} />
+          <PushPanel username={data.username} />
+          <FollowingPanel username={data.username} />
+        </div>
+        <div className="stack">
           <PasswordPanel />
           <EmailPanel of={data} onChange={refresh} />
           <DevicesPanel />
           <DataPanel username={data.username} />
-        </div>
-        <div className="stack">
-          <RemindersPanel username={data.username} />
-          <PushPanel username={data.username} />
-          <FollowingPanel username={data.username} />
         </div>
       </div>
     </div>

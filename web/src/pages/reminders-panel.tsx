@@ -11,6 +11,9 @@ import { ReminderFields } from '../ui/reminder-fields';
 
 const POLL_MS = 300_000;
 
+/** What the form is filled with, unseen, while the choice is read: it then takes the room that it will need. */
+const UNREAD: Reminders = { leads_s: [3_600], channels: ['page'], time_zone: 'UTC', live: true };
+
 /** The zone of the browser, in which letters then say when an event begins. */
 const zoneHere = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone;
 
@@ -21,6 +24,8 @@ export function RemindersPanel({ username }: { username: string }) {
   const [done, setDone] = useState('');
   const action = useAction();
   const value = draft ?? data;
+  const isUnread = value === null && !error;
+  const shown = value ?? UNREAD;
   const save = (chosen: Reminders): void => {
     setDone('');
     void action.run(async () => {
@@ -31,33 +36,34 @@ export function RemindersPanel({ username }: { username: string }) {
     });
   };
   return (
-    <section className="panel" aria-labelledby={id} aria-busy={value === null}>
+    <section className="panel reminders-panel" aria-labelledby={id} aria-busy={value === null}>
       <h2 id={id}>{t('reminders.when')}</h2>
       <p className="quiet">{t('reminders.about')}</p>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
-      {value === null && !error && <Loading what={t('reminders.loading')} />}
-      {value !== null && (
+      {isUnread && <Loading what={t('reminders.loading')} />}
+      {(isUnread || value !== null) && (
         <form
-          className="stack"
+          className={isUnread ? 'stack unread' : 'stack'}
+          inert={isUnread}
           onSubmit={(event) => {
             event.preventDefault();
-            save(value);
+            save(shown);
           }}
         >
           <ReminderFields
-            value={value}
+            value={shown}
             onChange={(next) => {
               setDone('');
-              setDraft({ ...value, ...next });
+              setDraft({ ...shown, ...next });
             }}
           />
           <label className="tick">
             <input
               type="checkbox"
-              checked={value.live}
+              checked={shown.live}
               onChange={(event) => {
                 setDone('');
-                setDraft({ ...value, live: event.target.checked });
+                setDraft({ ...shown, live: event.target.checked });
               }}
             />
             {t('reminders.alsoLive')}
