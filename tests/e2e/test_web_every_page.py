@@ -2,7 +2,7 @@
 violation of WCAG's rules, nothing that moves by itself, nothing wider than the window, no fault,
 and a notice where the browser is offline.
 
-Left out: /docs. Swagger UI draws it, and has violations of its own.
+Left out: /docs, which Swagger UI draws (test_web_pages.py).
 """
 
 import asyncio

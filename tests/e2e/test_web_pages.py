@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
+from support.axe import violations
+from support.keys import press
 from support.platform import Platform, platform
 from support.waiting import until
 from umbel.demo.browser import chromium, until_decoded
@@ -126,7 +128,9 @@ async def test_discover_shows_what_is_live_in_a_picture_that_is_renewed(tmp_path
         assert faults == []
 
 
-async def test_the_apis_page_works_and_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
+async def test_the_apis_page_is_for_everybody_and_fetches_nothing_from_elsewhere(
+    tmp_path: Path,
+) -> None:
     async with platform(tmp_path) as made, chromium() as browser:
         asked: set[str] = set()
         browser.on("request", lambda request: asked.add(urlsplit(request.url).hostname or ""))
@@ -134,6 +138,14 @@ async def test_the_apis_page_works_and_fetches_nothing_from_elsewhere(tmp_path: 
         await expect(page.get_by_text("/api/v1/events", exact=True).first).to_be_visible(
             timeout=APPEARS_MS
         )
+        assert await violations(page) == []
+        operation = page.locator(".opblock-summary-control").first
+        await press(page, operation)
+        await expect(operation).to_have_attribute("aria-expanded", "true")
+        await page.wait_for_url("**/docs#/**")
+        assert await violations(page) == []
+        await page.locator(".models").scroll_into_view_if_needed()
+        assert await violations(page) == []
         assert asked == {"127.0.0.1"}
         assert faults == []
 
