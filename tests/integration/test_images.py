@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from shutil import which
 
 import pytest
 
 from umbel.compute.drivers.libvirt.seed_disk import disk_image
-from umbel.compute.images import build, ext4
+from umbel.compute.images import build, ext4, packages
 from umbel.compute.images.folder import Images
 from umbel.compute.images.model import Image, ImageNotBuilt, NoSuchImage
 from umbel.compute.images.tree import Entry, File, Folder, Symlink
@@ -42,6 +43,13 @@ def test_the_same_tree_gives_the_same_disk(tmp_path: Path) -> None:
 def test_a_tree_that_does_not_fit_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ImageNotBuilt, match="debugfs cannot write"):
         ext4.write(tmp_path / "disk", {"big": File(bytes(range(256)) * 40960)}, 4)
+
+
+@pytest.mark.skipif(which("apt-cache") is None, reason="images are built on Debian")
+def test_a_package_that_apt_does_not_know_is_named(tmp_path: Path) -> None:
+    wanted = ("no-such-package|nor-this-one", "busybox-static")
+    with pytest.raises(ImageNotBuilt, match=r"no package no-such-package\|nor-this-one"):
+        packages.unpack(wanted, tmp_path / "cache", tmp_path / "root")
 
 
 def test_a_seed_is_read_again(tmp_path: Path) -> None:

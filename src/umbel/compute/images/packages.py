@@ -2,7 +2,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from umbel.compute.images.model import ImageNotBuilt
@@ -33,44 +33,68 @@ def unpack(packages: Iterable[str], cache: Path, root: Path) -> Mapping[str, str
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         if not (root / name).is_symlink():
             (root / name).symlink_to(f"usr/{name}")
-    versions = dict(_known(names) for names in packages)
+    versions = _known(list(packages))
+    _fetch({n: v for n, v in versions.items() if not _file(cache, n, v).exists()}, cache)
     for name, version in sorted(versions.items()):
-        file = cache / f"{name}_{version.replace(':', '%3a')}.deb"
-        if not file.exists():
-            _fetch(name, version, file)
-        _run("sh", "-c", _EXTRACT, "sh", str(file), str(root))
+        _run("sh", "-c", _EXTRACT, "sh", str(_file(cache, name, version)), str(root))
     return versions
 
 
-def _known(names: str) -> tuple[str, str]:
-    """The package among these alternatives that apt knows, and its version."""
-    for package in names.split("|"):
-        for line in _run("apt-cache", "policy", package).splitlines():
-            word, _, version = line.strip().partition(": ")
-            if word == "Candidate" and version != "(none)":
-                return package, version
-    raise ImageNotBuilt(f"apt has no package {names}; run apt-get update")
+def _known(packages: Sequence[str]) -> dict[str, str]:
+    """Of each package's alternatives the first that apt knows, with its version."""
+    alternatives = [names.split("|") for names in packages]
+    candidates = _candidates([package for names in alternatives for package in names])
+    known = {}
+    for names in alternatives:
+        package = next((name for name in names if name in candidates), None)
+        if package is None:
+            raise ImageNotBuilt(f"apt has no package {'|'.join(names)}; run apt-get update")
+        known[package] = candidates[package]
+    return known
 
 
-def _fetch(package: str, version: str, file: Path) -> None:
-    """In a folder of its own, as another build may fetch the same package."""
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=file.parent) as folder:
-        _run("apt-get", "-q", "download", f"{package}={version}", folder=Path(folder))
-        found = list(Path(folder).glob("*.deb"))
-        if not found:
-            raise ImageNotBuilt(f"apt-get downloaded no file of {package} {version}")
-        found[0].replace(file)
+def _candidates(packages: Iterable[str]) -> dict[str, str]:
+    """The versions that apt would install. One command: apt reads all its lists for each, which
+    takes a second of CPU."""
+    found, package = {}, ""
+    for line in _run("apt-cache", "policy", *packages).splitlines():
+        if not line.startswith(" "):
+            package = line.removesuffix(":")
+        word, _, version = line.strip().partition(": ")
+        if word == "Candidate" and version != "(none)":
+            found[package] = version
+    return found
 
 
-def _run(*words: str, folder: Path | None = None) -> str:
+def _fetch(versions: Mapping[str, str], cache: Path) -> None:
+    """By one command, for the same reason, in a folder of its own, as another build may fetch the
+    same packages."""
+    if not versions:
+        return
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as folder:
+        wanted = [f"{package}={version}" for package, version in versions.items()]
+        within_s = _FETCH_WITHIN_S * len(wanted)
+        _run("apt-get", "-q", "download", *wanted, folder=Path(folder), within_s=within_s)
+        for package, version in versions.items():
+            found = list(Path(folder).glob(f"{package}_*.deb"))
+            if not found:
+                raise ImageNotBuilt(f"apt-get downloaded no file of {package} {version}")
+            found[0].replace(_file(cache, package, version))
+
+
+def _file(cache: Path, package: str, version: str) -> Path:
+    return cache / f"{package}_{version.replace(':', '%3a')}.deb"
+
+
+def _run(*words: str, folder: Path | None = None, within_s: float = _FETCH_WITHIN_S) -> str:
     try:
         done = subprocess.run(
-            words, capture_output=True, text=True, cwd=folder, timeout=_FETCH_WITHIN_S, check=False
+            words, capture_output=True, text=True, cwd=folder, timeout=within_s, check=False
         )
     except FileNotFoundError:
         raise ImageNotBuilt(f"{words[0]} is not here: images are built on Debian") from None
     except subprocess.TimeoutExpired:
-        raise ImageNotBuilt(f"{' '.join(words)} took longer than {_FETCH_WITHIN_S} s") from None
+        raise ImageNotBuilt(f"{' '.join(words)} took longer than {within_s} s") from None
     if done.returncode:
         raise ImageNotBuilt(f"{' '.join(words)} failed: {done.stderr.strip()[-400:]}")
     return done.stdout
