@@ -156,6 +156,21 @@ async def test_the_end_of_the_event_is_the_end_of_the_recording(place: RecordedE
         await place.studio.recordings.start("bob", place.event.id, from_start=True)
 
 
+async def test_a_capture_that_ended_stays_so_though_the_last_look_wanted_it(
+    place: RecordedEvent,
+) -> None:
+    made = await place.on_air(Reel("one", film()))
+    await place.studio.recordings.start("ann", place.event.id, from_start=False)
+    await place.play(made, 2)
+    await place.catalogue.transition(place.event.id, EventEvent.END)
+    made.is_over = True
+    await place.studio.recordings.capturing.look()
+    for _ in range(3):
+        assert await place.studio.recordings.capturing.capture(place.event.id) is None
+        assert [one.state for one in await place.kept("ann")] == [RecordingState.READY]
+    assert await place.is_wanted(), "nobody looked since"
+
+
 async def test_a_recorder_that_stays_silent_is_not_waited_for_for_ever(
     place: RecordedEvent,
 ) -> None:

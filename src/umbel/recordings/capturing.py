@@ -349,6 +349,9 @@ def _begin(connection: Connection, stream: str, now_s: float) -> Capture | None:
         found = Capture(id=new_id("cap"), event_id=event_id, stream=stream, started_s=now_s)
         store.add(connection, found)
     elif found.state is CaptureState.ENDED:
+        # What the last look found may have ended since, and the capture with it.
+        if stream not in kept_store.wanted(connection, now_s - TAIL_S):
+            return None
         state = CAPTURE_LIFE.next(found.state, CaptureEvent.RESUME)
         found = store.change(connection, found, replace(found, state=state, over_s=None))
     return found
