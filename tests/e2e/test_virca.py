@@ -1,6 +1,7 @@
 """`umbel serve --policy virca` for real: nodes rest at low load, wake for a crowd, and a viewer in
 a browser moves from a node that is to rest to one that is not, without a stall."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ async def test_nodes_rest_wake_for_a_crowd_and_rest_again_and_no_viewer_is_lost(
     async with platform(tmp_path, options) as made:
         event, _ = await made.live()
         seen = await flash.check(made.api, f"{made.url}/watch/{event.id}", event.id)
-    assert seen["ok"], seen
+    assert seen["ok"], json.dumps(seen)
     assert seen["rest"] == RESTING
     assert seen["edges"][0] == "pe1"
     assert power.CROWD_AT in seen["woken"]
