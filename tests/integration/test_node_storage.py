@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from support.storage_worlds import SECRET, chunks, remote, storage_options
+from support.storage_worlds import SECRET, chunks, listed, read, remote, storage_options
 from support.waiting import until
 from umbel.kit import secret_tls
 from umbel.repository.drivers.files import FileStorage
@@ -47,16 +47,6 @@ async def http(listening: Listening, given: str = SECRET) -> AsyncIterator[httpx
         timeout=30.0,
     ) as made:
         yield made
-
-
-async def read(storage: RemoteStorage, blob: str) -> bytes:
-    async with aclosing(storage.read(blob, 0, 1 << 40)) as pieces:
-        return b"".join([piece async for piece in pieces])
-
-
-async def listed(storage: RemoteStorage) -> list[str]:
-    async with aclosing(storage.list()) as kept:
-        return sorted([one.blob async for one in kept])
 
 
 async def is_there(path: Path) -> bool:

@@ -4,12 +4,12 @@ import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from support.storage_worlds import SECRET, chunks, remote, storage_options
+from support.storage_worlds import SECRET, chunks, listed, read, remote, storage_options
 from support.waiting import until
 from umbel.kit import secret_tls
 from umbel.repository.drivers.remote import Location, RemoteStorage
@@ -32,16 +32,6 @@ async def storage(listening: Listening) -> AsyncIterator[RemoteStorage]:
     made = remote(listening)
     yield made
     await made.close()
-
-
-async def read(storage: RemoteStorage, blob: str) -> bytes:
-    async with aclosing(storage.read(blob, 0, 1 << 40)) as pieces:
-        return b"".join([piece async for piece in pieces])
-
-
-async def listed(storage: RemoteStorage) -> list[str]:
-    async with aclosing(storage.list()) as kept:
-        return [one.blob async for one in kept]
 
 
 async def test_calls_that_are_cancelled_at_any_moment_leave_no_connection_open(

@@ -5,14 +5,12 @@ import json
 import os
 import signal
 import sys
-from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
-from support.storage_worlds import SECRET, chunks, remote, storage_options
+from support.storage_worlds import SECRET, chunks, listed, read, remote, storage_options
 from support.waiting import until
-from umbel.repository.drivers.remote import RemoteStorage
 from umbel.repository.model import BlobMissing, StorageFailed
 from umbel.repository.node_storage import process
 from umbel.repository.node_storage.folder import FolderInUse
@@ -20,16 +18,6 @@ from umbel.repository.node_storage.process import Listening
 
 MIB = 1 << 20
 DATA = bytes(range(256)) * 4096
-
-
-async def read(storage: RemoteStorage, blob: str) -> bytes:
-    async with aclosing(storage.read(blob, 0, 1 << 40)) as pieces:
-        return b"".join([piece async for piece in pieces])
-
-
-async def listed(storage: RemoteStorage) -> list[str]:
-    async with aclosing(storage.list()) as kept:
-        return sorted([one.blob async for one in kept])
 
 
 async def is_there(path: Path) -> bool:

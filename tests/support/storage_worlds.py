@@ -1,7 +1,13 @@
 """Storages in which one contract holds, with the hand of fate: bytes go bad, disks are full."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+)
 from pathlib import Path
 from typing import Protocol
 
@@ -104,6 +110,18 @@ async def chunks(data: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
     """The bytes as a client sends them."""
     for at in range(0, len(data), size):
         yield data[at : at + size]
+
+
+async def read(storage: Storage, blob: str) -> bytes:
+    """All bytes of the blob."""
+    async with aclosing(storage.read(blob, 0, 1 << 40)) as pieces:
+        return b"".join([piece async for piece in pieces])
+
+
+async def listed(storage: Storage) -> list[str]:
+    """The names of the blobs that are kept, whole or not."""
+    async with aclosing(storage.list()) as kept:
+        return sorted([one.blob async for one in kept])
 
 
 K, M = 4, 2

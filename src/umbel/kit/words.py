@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
+import typer
 from typer.models import OptionInfo, ParamMeta
 from typer.utils import get_params_from_function
 
@@ -28,7 +29,19 @@ class PlainWords:
     """The options of one command."""
 
     def __init__(self, command: Callable[..., Any]) -> None:
+        self._command = command
         self._options = dict(map(_describe, get_params_from_function(command).values()))
+
+    def run(self, words: Sequence[str], program: str) -> None:
+        """Run the command with these words of `program`; typer says what is wrong with them."""
+        try:
+            arguments = self.read(words)
+        except ValueError:
+            app = typer.Typer(add_completion=False)
+            app.command()(self._command)
+            app(list(words), prog_name=program)
+        else:
+            self._command(**arguments)
 
     def read(self, words: Sequence[str]) -> dict[str, Any]:
         """The arguments, but for those that have their default. Raises ValueError for words that

@@ -126,11 +126,4 @@ _PLAIN = PlainWords(run)
 
 def main(words: Sequence[str]) -> None:
     """Run with these words of `python -m umbel.media`."""
-    try:
-        arguments = _PLAIN.read(words)
-    except ValueError:  # typer says what is wrong with them
-        app = typer.Typer(add_completion=False)
-        app.command()(run)
-        app(list(words), prog_name="python -m umbel.media")
-    else:
-        run(**arguments)
+    _PLAIN.run(words, "python -m umbel.media")
