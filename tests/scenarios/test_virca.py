@@ -91,6 +91,27 @@ async def test_a_crowd_wakes_nodes_and_no_viewer_is_lost(tmp_path: Path) -> None
 
 
 @scenario
+async def test_who_is_refused_as_the_last_nodes_come_up_is_served_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with planned(tmp_path) as w:
+        event = await w.live()
+        await until_resting(w, RESTING)
+        planning, look = w.delivery.planning, w.delivery.controller.make_way
+        assert planning is not None
+
+        async def slowly(stream: str, node: str, **more: bool) -> bool:
+            found = await look(stream, node, **more)
+            for name in RESTING:
+                await planning.claim(name)
+            return found
+
+        monkeypatch.setattr(w.delivery.controller, "make_way", slowly)
+        crowd = [await w.delivery.open_session(event, "pe4") for _ in range(60)]
+        assert {ticket.session.edge_node for ticket in crowd} >= {"pe1", "pe4"}
+
+
+@scenario
 async def test_a_growing_audience_gets_nodes_before_anybody_is_refused(tmp_path: Path) -> None:
     async with planned(tmp_path) as w:
         event = await w.live()

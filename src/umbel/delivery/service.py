@@ -350,10 +350,12 @@ class Delivery:
     async def _found_room(self, stream: str, access_node: str, failures: int) -> bool:
         """Whether room was made: by what waits for expected viewers, at one node and then
         everywhere, or by a node that rested."""
+        # What rests is looked at before anything is awaited: a node that is up by then has room.
+        node = None if self.planning is None else self.planning.reserve(access_node)
         every = failures > 0
         if failures < 2 and await self.controller.make_way(stream, access_node, every=every):
             return True
-        return self.planning is not None and await self.planning.rescue(stream, access_node)
+        return self.planning is not None and await self.planning.rescue(stream, access_node, node)
 
     @contextmanager
     def _promised(self, session: Session, tree: Tree, *, is_new: bool) -> Iterator[None]:
@@ -365,9 +367,9 @@ class Delivery:
     async def _made_room(self, event_id: str, node: str, failures: int) -> bool:
         """Whether the node has room now for what could not be placed there: it rested, or what
         waited for expected viewers went."""
+        closed = self.collector.compute.state(node) is not NodeState.ACTIVE
         if failures < 2 and await self.controller.make_way(event_id, node, is_bound=True):
             return True
-        closed = self.collector.compute.state(node) is not NodeState.ACTIVE
         return closed and self.planning is not None and await self.planning.claim(node)
 
     async def _ready(

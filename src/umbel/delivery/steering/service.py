@@ -108,13 +108,25 @@ class Planning:
         due_s = min(sample_in_s, control.due_in_s(self._control, now_s, periods))
         return max(0.0, min(due_s, self.pace.announce_s))
 
-    async def rescue(self, stream: str, access_node: str) -> bool:
-        """No active node can serve a viewer of the stream at that node: call the nearest node
-        that rests, and wait until it is up. False where none does, or it takes too long."""
+    def reserve(self, access_node: str) -> str | None:
+        """The nearest access node that is not up now, None where all are: one that drains is there
+        at once, one that wakes already is worth waiting for."""
+        network, access = self.collector.network, self._access() & self._schedulable()
+        order = [access_node, *(way.target for way in network.topology.nearest(access_node))]
+        for state in (NodeState.DRAINING, NodeState.WAKING, NodeState.STANDBY):
+            asleep = set(self._nodes_in(state)) & access
+            for node in order:
+                if node in asleep:
+                    return node
+        return None
+
+    async def rescue(self, stream: str, access_node: str, node: str | None) -> bool:
+        """No active node could serve a viewer of the stream at that node: call the `node` that
+        `reserve` named then, and wait until it is up. False where none was, or it takes too long.
+        """
         watch = (stream, access_node, "")
         self._starving = True
         self._controller.wake(_PLAN)
-        node = self._reserve(access_node)
         self._waiting[watch] += 1
         try:
             came = node is not None and await self.claim(node)
@@ -322,15 +334,3 @@ class Planning:
     def _nodes_in(self, *states: NodeState) -> list[str]:
         compute = self.collector.compute
         return [node.name for node in compute.nodes() if compute.state(node.name) in states]
-
-    def _reserve(self, access_node: str) -> str | None:
-        """The nearest access node that is not up: one that drains is there at once, one that
-        wakes already is worth waiting for."""
-        network, access = self.collector.network, self._access() & self._schedulable()
-        order = [access_node, *(way.target for way in network.topology.nearest(access_node))]
-        for state in (NodeState.DRAINING, NodeState.WAKING, NodeState.STANDBY):
-            asleep = set(self._nodes_in(state)) & access
-            for node in order:
-                if node in asleep:
-                    return node
-        return None
